@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli/command.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+#define OPTION_JSON                                                                                                    \
+	{                                                                                                              \
+		"json", 0, COMPLETE_NOTHING, NULL, "Print JSON instead of a table."                                    \
+	}
+
+static const struct command_option run_options[] = {
+    {"cpus", 0, COMPLETE_NOTHING, "N", "Number of virtual CPUs, 1 to 32. Default: 1."},
+    {"memory", 'm', COMPLETE_NOTHING, "SIZE",
+     "Memory of the VM: a number of bytes, or a number with K, M, G or T (powers of 1024). At least 16M; default: 1G. "
+     "The host gives it only as the VM touches it."},
+    {"env", 'e', COMPLETE_NOTHING, "K=V",
+     "Set an environment variable. With K alone its value is taken from the caller's environment. PATH, HOME, LANG, "
+     "LC_*, TERM, TZ and USER are passed in any case; nothing else is."},
+    {"workdir", 'w', COMPLETE_DIRECTORY, "DIR",
+     "Working directory in the VM. Default: the current directory, or / with --root."},
+    {"volume", 'v', COMPLETE_DIRECTORY, "HOST:GUEST[:ro|rw]",
+     "Show the directory or file HOST of the host as GUEST in the VM. Default: ro, that is, no write reaches the host; "
+     "with rw writes go through to the host."},
+    {"name", 0, COMPLETE_NOTHING, "NAME", "Name of the VM, for the other commands; no two VMs have the same."},
+    {"detach", 'd', COMPLETE_NOTHING, NULL,
+     "Print the VM's id and leave it running in the background. Its output goes to a log, see lampo logs."},
+    {"rm", 0, COMPLETE_NOTHING, NULL,
+     "With -d: forget the VM when it has ended. (VMs in the foreground are always forgotten.)"},
+    {"interactive", 'i', COMPLETE_NOTHING, NULL,
+     "Connect standard input. Without it the program reads end of file at once."},
+    {"tty", 't', COMPLETE_NOTHING, NULL, "Give the program a terminal; use it with -i for shells and editors."},
+    {"timing", 0, COMPLETE_NOTHING, NULL,
+     "After the end print the boot timeline to standard error: each stage from the command line to the program's first "
+     "instruction and to its exit."},
+    {"strace", 0, COMPLETE_NOTHING, NULL, "Print every system call of the program to standard error."},
+    {"counts", 0, COMPLETE_NOTHING, NULL,
+     "At the end print the kernel's counters (faults, system calls) to standard error."},
+    {"root", 0, COMPLETE_DIRECTORY, "DIR",
+     "Use DIR as the root directory of the VM, all of it. All writes stay in the VM."},
+    {"hostname", 0, COMPLETE_NOTHING, "NAME", "Host name in the VM. Default: its id."},
+    {"kernel", 0, COMPLETE_FILE, "FILE", "Boot this kernel image instead of the one installed with Lampo."},
+};
+
+static const struct command_option ps_options[] = {
+    {"all", 'a', COMPLETE_NOTHING, NULL, "Show VMs that have ended too."},
+    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Print ids only."},
+    OPTION_JSON,
+};
+
+static const struct command_option logs_options[] = {
+    {"follow", 'f', COMPLETE_NOTHING, NULL, "Go on as the log grows, until the VM ends."},
+};
+
+static const struct command_option stop_options[] = {
+    {"time", 't', COMPLETE_NOTHING, "SECONDS", "How long to wait before the VM is ended by force. Default: 10."},
+};
+
+static const struct command_option kill_options[] = {
+    {"signal", 's', COMPLETE_SIGNAL, "SIGNAL", "Name or number of the signal. Default: KILL."},
+};
+
+static const struct command_option rm_options[] = {
+    {"force", 'f', COMPLETE_NOTHING, NULL, "End a VM that is running. A VM that does not exist is no error."},
+};
+
+static const struct command_option doctor_options[] = {OPTION_JSON};
+static const struct command_option version_options[] = {OPTION_JSON};
+
+#define OPTIONS(array) .options = (array), .option_count = countof(array)
+
+const struct command commands[COMMAND_COUNT] = {
+    [COMMAND_RUN] =
+	{
+	    .name = "run",
+	    .arguments = "[--] CMD [ARG...]",
+	    .summary = "Run a program in a VM of its own",
+	    .text =
+		"Starts a VM, runs CMD in it and ends with its exit code.\n"
+		"\n"
+		"The program is taken from the host's own files. The VM sees /usr, /bin, /sbin, /lib*, those files of "
+		"/etc "
+		"that everybody may read, and the current directory. Nothing that the program writes reaches the host: "
+		"writes are kept in the VM's memory and vanish with it. Only -v with :rw lets writes through.\n"
+		"\n"
+		"Standard output and standard error are those of the caller. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 "
+		"and "
+		"SIGUSR2 are passed on to the program.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .stop_at_argument = true,
+	    .completion = COMPLETE_PROGRAM,
+	    OPTIONS(run_options),
+	},
+    [COMMAND_PS] =
+	{
+	    .name = "ps",
+	    .arguments = "",
+	    .summary = "List VMs",
+	    .text = "Lists the VMs that run now, with what they use. STATUS is running, ending, not answering (the "
+		    "monitor does "
+		    "not react; lampo kill ends it), or exited with the exit code. RESIDENT is how much of the VM's "
+		    "memory the "
+		    "host has given so far, CPU TIME what the VM and its monitor have used.",
+	    .arguments_max = 0,
+	    OPTIONS(ps_options),
+	},
+    [COMMAND_LOGS] =
+	{
+	    .name = "logs",
+	    .arguments = "VM",
+	    .summary = "Print the output of a detached VM",
+	    .text =
+		"Prints what the program of a VM started with -d has written to standard output and standard error.",
+	    .arguments_min = 1,
+	    .arguments_max = 1,
+	    .completion = COMPLETE_VM,
+	    OPTIONS(logs_options),
+	},
+    [COMMAND_STOP] =
+	{
+	    .name = "stop",
+	    .arguments = "VM...",
+	    .summary = "Stop VMs",
+	    .text = "Sends SIGTERM to the program in each VM; a VM that has not ended after a while is ended by force. "
+		    "Prints the VMs as they were named.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_VM,
+	    OPTIONS(stop_options),
+	},
+    [COMMAND_KILL] =
+	{
+	    .name = "kill",
+	    .arguments = "VM...",
+	    .summary = "Send a signal to the program in VMs",
+	    .text = "Sends a signal to the program in each VM. SIGKILL ends the VM at once, whatever state it is in; "
+		    "its exit "
+		    "code is then 137.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_VM,
+	    OPTIONS(kill_options),
+	},
+    [COMMAND_WAIT] =
+	{
+	    .name = "wait",
+	    .arguments = "VM...",
+	    .summary = "Wait for VMs to end and print their exit codes",
+	    .text = "Prints one exit code per line, in the order of the arguments.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_VM,
+	},
+    [COMMAND_RM] =
+	{
+	    .name = "rm",
+	    .arguments = "VM...",
+	    .summary = "Forget VMs that have ended",
+	    .text = "Removes the log and the exit code of detached VMs that have ended.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_VM,
+	    OPTIONS(rm_options),
+	},
+    [COMMAND_DOCTOR] =
+	{
+	    .name = "doctor",
+	    .arguments = "",
+	    .summary = "Say what this host can do",
+	    .text = "Looks at everything that Lampo can use on this host, and says what to do about what is missing. "
+		    "The exit "
+		    "code is 0 if VMs can run, and 1 if not.",
+	    .arguments_max = 0,
+	    OPTIONS(doctor_options),
+	},
+    [COMMAND_VERSION] =
+	{
+	    .name = "version",
+	    .arguments = "",
+	    .summary = "Print the version",
+	    .text = "Prints the version of Lampo.",
+	    .arguments_max = 0,
+	    OPTIONS(version_options),
+	},
+    [COMMAND_HELP] =
+	{
+	    .name = "help",
+	    .arguments = "[COMMAND]",
+	    .summary = "Explain a command",
+	    .text = "Lists the commands, or explains one. The same as lampo COMMAND --help.",
+	    .arguments_max = 1,
+	    .completion = COMPLETE_COMMAND,
+	},
+};
+
+const struct command *command_find(const char *name)
+{
+	for (size_t i = 0; i < countof(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
