@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# The targets of the whole project; included last, when all lists are complete.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_EACH ?= 5
+RESULTS = $(B)/results.json
+export B
+
+.PHONY: deps demo check check-native bench format lint analyze install uninstall
+
+deps:
+	@sh scripts/deps
+
+# Recursion, so that nothing is built before the packages are there.
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@sh scripts/demo
+
+check: deps
+	@$(MAKE) --no-print-directory check-build
+	@UNIT_TESTS="$(UNIT_TESTS)" FUZZERS="$(FUZZERS)" FUZZ_EACH="$(FUZZ_EACH)" GUEST_PROGRAMS="$(GUEST_PROGRAMS)" \
+		sh tests/check
+
+.PHONY: check-build
+check-build: all $(UNIT_TESTS) $(FUZZERS) $(GUEST_PROGRAMS) e2e-tools test-kernels $(B)/rig/kvm_probe
+	-@$(MAKE) --no-print-directory $(B)/rig/initrd
+
+# The tests of the guest as ordinary programs of this host: proves the tests themselves.
+check-native: guest-tests
+	@tests/run --label native $(GUEST_PROGRAMS)
+	@LAMPO=native tests/run --label native --timeout 120 $(filter-out %/lib.sh,$(wildcard tests/e2e/programs/*.sh))
+
+bench: all $(B)/bench/micro
+	@python3 bench/bench
+
+SOURCES = $(shell git ls-files '*.c' '*.h')
+format:
+	clang-format -i $(SOURCES)
+
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Iinclude -I. base cli dev kernel run vmm
+
+analyze:
+	clang-tidy --quiet $(filter-out tests/% kernel/vdso/%,$(filter %.c,$(SOURCES))) -- $(CSTD) -D_GNU_SOURCE -Iinclude -I.
+	@mkdir -p $(B)/analyze
+	@set -e; for f in $(filter-out tests/% kernel/%,$(filter %.c,$(SOURCES))); do \
+		echo "gcc -fanalyzer $$f"; $(CC) $(CSTD) $(WARN) -O1 -D_GNU_SOURCE -Iinclude -I. -fanalyzer -c -o $(B)/analyze/out.o $$f; done
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/lampo $(DESTDIR)$(PREFIX)/share/man/man1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -s $(B)/lampo $(DESTDIR)$(PREFIX)/bin/lampo
+	install -s $(B)/lampo-vmm $(DESTDIR)$(PREFIX)/libexec/lampo/lampo-vmm
+	install -m 644 $(B)/nucleo $(DESTDIR)$(PREFIX)/libexec/lampo/nucleo
+	install -m 644 man/lampo.1 $(DESTDIR)$(PREFIX)/share/man/man1/lampo.1
+	install -m 644 share/bash-completion/lampo $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lampo
+
+uninstall:
+	rm -rf $(DESTDIR)$(PREFIX)/libexec/lampo
+	rm -f $(DESTDIR)$(PREFIX)/bin/lampo $(DESTDIR)$(PREFIX)/share/man/man1/lampo.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/lampo
+
+# The monitor with the sanitizers, beside the programs that it needs: `$(B)/san/bin/lampo run` uses it.
+$(B)/san/bin/lampo-vmm: $(call san_objects,$(VMM_SRC) $(DEV_SRC) $(BASE_HOST_SRC))
+	@mkdir -p $(@D)
+	$(CC) $(SAN_CFLAGS) -o $@ $^
+$(B)/san/bin/%: $(B)/%
+	@mkdir -p $(@D)
+	cp $< $@
+HOSTILE := $(B)/san/bin/lampo-vmm $(B)/san/bin/lampo $(B)/san/bin/nucleo \
+	$(patsubst tests/guest/hostile/%.c,$(B)/tests/hostile/%,$(wildcard tests/guest/hostile/*.c))
+check-build: $(HOSTILE)
