@@ -5,3 +5,16 @@ IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c im
 # All of it, with libarchive, libcurl, OpenSSL and zstd: what lampo-image is made of.
 IMAGE_SRC := $(wildcard image/*.c)
 IMAGE_LIBS := -larchive -lcurl -lcrypto -lzstd -ljansson
+
+# Unit tests: tests/unit/test_image_NAME.c. The library is an archive, so that each takes only what it uses.
+$(B)/san/libimage.a: $(call san_objects,$(IMAGE_SRC) run/fd.c $(BASE_HOST_SRC))
+	@mkdir -p $(@D)
+	rm -f $@
+	ar rcs $@ $^
+
+UNIT_IMAGE_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_image_*.c))
+UNIT_TESTS += $(UNIT_IMAGE_TESTS)
+
+$(UNIT_IMAGE_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(B)/san/libimage.a
+	@mkdir -p $(@D)
+	$(CC) $(SAN_CFLAGS) -o $@ $^ $(IMAGE_LIBS) -lcmocka
