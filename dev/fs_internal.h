@@ -166,6 +166,8 @@ void fs_node_rename(struct fs *fs, struct fs_node *node, struct fs_node *directo
 /* A descriptor for data on a regular file or directory, checked to be the node's file: -ESTALE if it is
  * not there any more, -EACCES for special files. `flags`: access mode, O_SYNC, O_TRUNC. */
 int fs_node_open(struct fs *fs, const struct fs_node *node, int flags);
+/* The same for a FIFO, to change its attributes, never for its data. */
+int fs_node_open_fifo(struct fs *fs, const struct fs_node *node);
 /* The directory in which a node with a name is found; only for nodes that are no directories. */
 static inline int fs_node_parent_fd(const struct fs *fs, const struct fs_node *node)
 {

@@ -373,6 +373,25 @@ static int open_root_file(struct fs *fs, const struct fs_node *node, int flags)
 	return fd;
 }
 
+/* Opens the file by the name last seen and makes sure that it is still the node's. */
+static int open_named(struct fs *fs, const struct fs_node *node, int access, struct statx *st)
+{
+	if (node->name == NULL)
+		return -ESTALE;
+	/* O_NONBLOCK: opening a FIFO, which the name may lead to by now, must not wait. */
+	int fd = fs_open_step(fs->nodes[node->parent].fd, node->name, access | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd < 0)
+		return fd == -ENOENT ? -ESTALE : fd;
+	int r = fs_stat(fd, "", st);
+	if (r == 0 && !fs_node_is(node, st))
+		r = -ESTALE;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return fd;
+}
+
 int fs_node_open(struct fs *fs, const struct fs_node *node, int flags)
 {
 	if (node->closed)
@@ -383,23 +402,17 @@ int fs_node_open(struct fs *fs, const struct fs_node *node, int flags)
 		return S_ISLNK(node->type) ? -ELOOP : -EACCES;
 	if (fs_node_index(fs, node) < fs->export_count)
 		return open_root_file(fs, node, flags);
-	if (node->name == NULL)
-		return -ESTALE;
-	/* O_NONBLOCK: should the name lead to a FIFO by now, opening it must not wait. O_TRUNC only once it
-	 * is known to be the right file. */
-	const struct fs_node *parent = &fs->nodes[node->parent];
 	int access = flags & ~O_TRUNC;
 	if ((flags & O_TRUNC) && (access & O_ACCMODE) == O_RDONLY)
 		access |= O_RDWR;
-	int fd = fs_open_step(parent->fd, node->name, access | O_NONBLOCK | O_NOCTTY, 0);
-	if (fd < 0)
-		return fd == -ENOENT ? -ESTALE : fd;
 	struct statx st;
-	int r = fs_stat(fd, "", &st);
-	if (r == 0 && !fs_node_is(node, &st))
-		r = -ESTALE;
-	if (r == 0 && node->place.visibility == FS_VISIBLE_PUBLIC && !fs_mode_is_public(st.stx_mode))
+	int fd = open_named(fs, node, access, &st);
+	if (fd < 0)
+		return fd;
+	int r = 0;
+	if (node->place.visibility == FS_VISIBLE_PUBLIC && !fs_mode_is_public(st.stx_mode))
 		r = -EACCES;
+	/* Only now that it is known to be the right file. */
 	if (r == 0 && (flags & O_TRUNC) && ftruncate(fd, 0) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -407,6 +420,14 @@ int fs_node_open(struct fs *fs, const struct fs_node *node, int flags)
 		return r;
 	}
 	return fd;
+}
+
+int fs_node_open_fifo(struct fs *fs, const struct fs_node *node)
+{
+	struct statx st;
+	if (node->closed || !S_ISFIFO(node->type) || fs_node_index(fs, node) < fs->export_count)
+		return -EACCES;
+	return open_named(fs, node, O_RDONLY, &st);
 }
 
 /* ---- the tables ------------------------------------------------------------------------------------ */

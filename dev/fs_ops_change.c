@@ -55,15 +55,20 @@ static int set_mode(struct fs_request *r, const struct fuse_setattr_in *in)
 	if (handle != NULL && handle->node == fs_node_index(r->fs, r->node))
 		return fchmod(handle->fd, mode) < 0 ? -errno : 0;
 	int fd = fs_node_open(r->fs, r->node, O_RDONLY);
-	if (fd >= 0) {
-		int error = fchmod(fd, mode) < 0 ? -errno : 0;
-		close(fd);
-		return error;
+	if (fd < 0) {
+		/* Unlinked, a FIFO, or not readable: Linux 6.6 and later can do that. */
+		if (syscall(SYS_fchmodat2, r->node->fd, "", mode, AT_EMPTY_PATH) == 0)
+			return 0;
+		if (errno != ENOSYS)
+			return -errno;
+		if (S_ISFIFO(r->node->type))
+			fd = fs_node_open_fifo(r->fs, r->node);
 	}
-	/* Unlinked, a FIFO, or not readable: only Linux 6.6 and later can do that. */
-	if (syscall(SYS_fchmodat2, r->node->fd, "", mode, AT_EMPTY_PATH) < 0)
-		return errno == ENOSYS ? fd : -errno;
-	return 0;
+	if (fd < 0)
+		return fd;
+	int error = fchmod(fd, mode) < 0 ? -errno : 0;
+	close(fd);
+	return error;
 }
 
 static int set_owner(struct fs_request *r, const struct fuse_setattr_in *in)

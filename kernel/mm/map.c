@@ -236,6 +236,8 @@ int mm_map(struct mm *mm, uint64_t *addr, uint64_t bytes, int prot, int flags, s
 	bytes = align_up(bytes, PAGE_SIZE);
 	if (offset + bytes < offset || offset + bytes > INT64_MAX)
 		return -EOVERFLOW;
+	if (!vma_may_commit((unsigned)flags, prot, bytes))
+		return -ENOMEM;
 	struct vma *vma;
 	int r = map_new(mm, &vma, bytes, prot, flags, file, offset);
 	if (r != 0)
@@ -350,6 +352,8 @@ static int protect_vma(struct tlb_batch *batch, uint64_t start, uint64_t end, ui
 		return 0;
 	if ((prot & ~vma->max_prot) != 0)
 		return -EACCES;
+	if ((vma->prot & PROT_WRITE) == 0 && !vma_may_commit(vma->flags, prot, end - start))
+		return -ENOMEM;
 	int r = vma_split_at(mm, start);
 	if (r == 0)
 		r = vma_split_at(mm, end);

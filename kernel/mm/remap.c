@@ -120,6 +120,8 @@ int64_t mm_remap(struct mm *mm, uint64_t old, uint64_t old_bytes, uint64_t new_b
 		return -EFAULT;
 	if ((vma->flags & VMA_KERNEL) != 0)
 		return -EINVAL;
+	if (new_bytes > old_bytes && !vma_may_commit(vma->flags, vma->prot, new_bytes - old_bytes))
+		return -ENOMEM;
 	if ((flags & MREMAP_FIXED) != 0)
 		return remap_fixed(mm, old, old_bytes, new_bytes, flags, new);
 	if ((flags & MREMAP_DONTUNMAP) == 0) {

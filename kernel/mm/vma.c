@@ -2,6 +2,16 @@
 /* The sorted array of an address space's mappings, and taking pages away from mappings. */
 #include "kernel/mm/vma.h"
 
+bool vma_may_commit(unsigned flags, int prot, uint64_t bytes)
+{
+	struct page_statistics memory;
+	bool own = (flags & MAP_TYPE) == MAP_PRIVATE ? (prot & PROT_WRITE) != 0 : (flags & MAP_ANONYMOUS) != 0;
+	if (!own || (flags & MAP_NORESERVE) != 0)
+		return true;
+	page_statistics(&memory);
+	return bytes >> PAGE_SHIFT <= memory.total;
+}
+
 unsigned vma_index_above(const struct mm *mm, uint64_t va)
 {
 	unsigned low = 0, high = mm->vma_count;

@@ -39,6 +39,8 @@ struct vma {
 #define VMA_KEPT_FLAGS                                                                                                 \
 	(MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_NORESERVE | MAP_ANONYMOUS | MAP_STACK | VMA_KERNEL)
 
+/* Linux's heuristic overcommit: false if so much writable memory of its own can never be there. */
+bool vma_may_commit(unsigned flags, int prot, uint64_t bytes);
 static inline bool vma_is_shared(const struct vma *vma) { return (vma->flags & MAP_SHARED) != 0; }
 static inline bool vma_is_anonymous(const struct vma *vma)
 {

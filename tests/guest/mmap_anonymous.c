@@ -68,6 +68,17 @@ static void refused(void)
 	CHECK_ERR((intptr_t)mmap(NULL, PAGE, RW, MAP_PRIVATE, -1, 0), EBADF);
 	CHECK_ERR((intptr_t)mmap(NULL, 1ul << 62, RW, ANON | MAP_NORESERVE, -1, 0), ENOMEM);
 	CHECK_ERR((intptr_t)mmap(NULL, ~0ul, RW, ANON, -1, 0), ENOMEM);
+	/* More writable memory than there is at all; but address space for it may be had. */
+	CHECK_ERR((intptr_t)mmap(NULL, 1ul << 45, RW, ANON, -1, 0), ENOMEM);
+	char *room = mmap(NULL, 1ul << 45, PROT_NONE, ANON, -1, 0);
+	CHECK(room != MAP_FAILED);
+	CHECK_ERR(mprotect(room, 1ul << 45, RW), ENOMEM);
+	CHECK_OK(mprotect(room, PAGE, RW));
+	CHECK_ERR((intptr_t)mremap(room, PAGE, 1ul << 45, MREMAP_MAYMOVE), ENOMEM);
+	CHECK_OK(munmap(room, 1ul << 45));
+	room = mmap(NULL, 1ul << 45, RW, ANON | MAP_NORESERVE, -1, 0);
+	CHECK(room != MAP_FAILED);
+	CHECK_OK(munmap(room, 1ul << 45));
 	CHECK_ERR((intptr_t)mmap((void *)0x7ffffffff000, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
 	CHECK_ERR((intptr_t)mmap((void *)0xffff800000000000, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
 	CHECK_ERR(munmap((void *)1, PAGE), EINVAL);

@@ -133,6 +133,8 @@ static void names_are_made_and_removed(void **state)
 	assert_int_equal(((struct fuse_entry_out *)mock_payload(f))->attr.mode, S_IFREG | 0640);
 	node.mode = S_IFIFO | 0600;
 	assert_int_equal(mock_fuse_names(f, FUSE_MKNOD, made, &node, sizeof(node), "fifo", NULL), 0);
+	struct fuse_setattr_in set = {.valid = FATTR_MODE, .mode = 0644};
+	assert_int_equal(mock_fuse_call(f, FUSE_SETATTR, mock_node(f, "made/fifo"), &set, sizeof(set)), 0);
 	const uint32_t refused[] = {S_IFCHR, S_IFBLK, S_IFSOCK, S_IFDIR, S_IFLNK, S_IFMT};
 	for (unsigned i = 0; i < countof(refused); i++) {
 		node.mode = refused[i] | 0600;

@@ -755,7 +755,7 @@ static void strings_end_or_fail(void **state)
 
 static void memory_ends_with_a_kill(void **state)
 {
-	uint64_t at = map(0, 1u << 16, RW, ANON), i = 0;
+	uint64_t at = map(0, 1u << 16, RW, ANON | MAP_NORESERVE), i = 0;
 	int code, signal = 0;
 
 	(void)state;
