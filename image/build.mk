@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Images. IMAGE_CORE_SRC is what `lampo run` and the monitor need of it: no library but jansson (and that only in config.c and store*.c).
+# Images. IMAGE_CORE_SRC is what `lampo run` and the monitor need of it: no library but jansson (and that only in json.c, config.c and store*.c).
 IMAGE_FILE_SRC := image/image_file.c
-IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c image/config_%.c image/store.c image/store_%.c,$(wildcard image/*.c))
+IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c image/config_%.c image/json.c image/store.c image/store_%.c,$(wildcard image/*.c))
 # All of it, with libarchive, libcurl, OpenSSL and zstd: what lampo-image is made of.
 IMAGE_SRC := $(wildcard image/*.c)
 IMAGE_LIBS := -larchive -lcurl -lcrypto -lzstd -ljansson

@@ -7,6 +7,7 @@
 #define LAMPO_IMAGE_CONFIG_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "base/host/err.h"
 
@@ -17,7 +18,7 @@ struct image_config {
 	const char *user, *working_dir, *stop_signal; /* in root; "" where missing */
 };
 
-/* Bounded depth and size; duplicate keys, wrong types and NULs in strings are refused (-EINVAL). */
+/* Bounded depth and size (image/json.h, IMAGE_CONFIG_MAX); duplicate keys, wrong types and NULs in strings are refused (-EINVAL). */
 int image_config_parse(struct image_config *config, const char *json, size_t bytes, struct err *err);
 int image_config_new(struct image_config *config); /* architecture amd64, os linux, nothing else: -ENOMEM */
 void image_config_free(struct image_config *config);
@@ -25,7 +26,8 @@ void image_config_free(struct image_config *config);
 int image_config_refresh(struct image_config *config, struct err *err);
 /* Canonical: sorted keys, no white space; malloc'd, NULL: no memory. */
 char *image_config_dump(const struct image_config *config);
-/* Member functions of the "config" object; value NULL removes. Lists are replaced as a whole. */
+/* Member functions of the "config" object; value NULL removes. Lists are replaced as a whole.
+ * -EINVAL: a string is no UTF-8, or what is there has another type; -ENOMEM. */
 int image_config_set_string(struct image_config *config, const char *key, const char *value);
 int image_config_set_list(struct image_config *config, const char *key, char *const *values);
 int image_config_set_env(struct image_config *config, const char *name, const char *value); /* replaces one of that name */
