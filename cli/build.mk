@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # lampo is linked statically: loading shared libraries would be a third of its running time.
 CLI_SRC := $(filter-out cli/docs.c,$(wildcard cli/*.c))
+# What lampo-image has of it, too.
+CLI_COMMON_SRC := $(addprefix cli/,arguments.c command.c dispatch.c help.c parse.c table.c terminal.c)
 PROGRAMS += $(B)/lampo
 
 $(B)/lampo: $(call host_objects,$(CLI_SRC) $(wildcard run/*.c) $(BASE_HOST_SRC))
@@ -9,7 +11,7 @@ $(B)/lampo: $(call host_objects,$(CLI_SRC) $(wildcard run/*.c) $(BASE_HOST_SRC))
 
 # The man page and the completion are made from the table in cli/command.c and kept in the repository;
 # tests/e2e/test_docs.sh fails if they are stale.
-$(B)/cli-docs: $(call host_objects,cli/docs.c cli/command.c)
+$(B)/cli-docs: $(call host_objects,cli/docs.c cli/command.c $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
 	$(CC) $(HOST_LDFLAGS) -o $@ $^
 

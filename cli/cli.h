@@ -15,7 +15,6 @@
 typedef int command_function(const struct arguments *arguments, uint64_t start_ns, struct err *err);
 command_function cmd_run, cmd_ps, cmd_logs, cmd_stop, cmd_kill, cmd_wait, cmd_rm, cmd_doctor, cmd_version, cmd_help;
 
-/* Text of `lampo help` and `lampo help COMMAND` (cli/cmd_help.c), to standard output. */
-void help_print(const struct command *command);
+/* Those of lampo-image: cli/image/image_cli.h. */
 
 #endif

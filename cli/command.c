@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/command.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
@@ -190,7 +192,7 @@ const struct command commands[COMMAND_COUNT] = {
 	    .arguments = "[COMMAND]",
 	    .summary = "Explain a command",
 	    .text = "Lists the commands, or explains one. The same as lampo COMMAND --help.",
-	    .arguments_max = 1,
+	    .arguments_max = 2,
 	    .completion = COMPLETE_COMMAND,
 	},
 };
@@ -201,4 +203,42 @@ const struct command *command_find(const char *name)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
 	return NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	size_t length = strlen(word);
+
+	for (size_t i = 0; i < countof(commands); i++)
+		if (strncmp(commands[i].name, word, length) == 0 && commands[i].name[length] == ' ')
+			return true;
+	return false;
+}
+
+const struct command *command_match(int count, char *const *words, int *used, struct err *err)
+{
+	char name[64];
+	const struct command *found = NULL;
+	int n = snprintf(name, sizeof(name), "%s", words[0]);
+
+	*used = 1;
+	if (n >= 0 && (size_t)n < sizeof(name) && strchr(name, ' ') == NULL)
+		found = command_find(name);
+	if (found == NULL && command_is_group(words[0])) {
+		if (count < 2) {
+			err_set(err, -EINVAL, "which command of 'lampo %s'?!", words[0]);
+			err_hint(err, "'lampo help %s' lists them", words[0]);
+			return NULL;
+		}
+		n = snprintf(name, sizeof(name), "%s %s", words[0], words[1]);
+		if (n >= 0 && (size_t)n < sizeof(name))
+			found = command_find(name);
+		*used = 2;
+	}
+	if (found == NULL) {
+		err_set(err, -EINVAL, "there is no command '%s%s%s'!", words[0], *used == 2 ? " " : "",
+			*used == 2 ? words[1] : "");
+		err_hint(err, "'lampo help' lists the commands");
+	}
+	return found;
 }

@@ -11,6 +11,7 @@
 
 #include "base/host/err.h"
 
+/* In the order of the help. */
 enum command_id {
 	COMMAND_RUN,
 	COMMAND_PS,
@@ -25,6 +26,12 @@ enum command_id {
 	COMMAND_COUNT,
 };
 
+/* Which program does a command; either starts the other for those that are not its own. */
+enum command_program {
+	PROGRAM_LAMPO,
+	PROGRAM_IMAGE, /* lampo-image: all that works on images, and links the libraries for it */
+};
+
 /* What may be completed after an option or as argument. */
 enum completion {
 	COMPLETE_NOTHING,
@@ -34,6 +41,7 @@ enum completion {
 	COMPLETE_SIGNAL,
 	COMPLETE_COMMAND,
 	COMPLETE_PROGRAM,
+	COMPLETE_IMAGE,
 };
 
 struct command_option {
@@ -45,7 +53,8 @@ struct command_option {
 };
 
 struct command {
-	const char *name;
+	const char *name; /* one word, or two: "image inspect" */
+	enum command_program program;
 	const char *arguments; /* as in the synopsis */
 	const char *summary;
 	const char *text; /* paragraphs, separated by an empty line */
@@ -57,8 +66,12 @@ struct command {
 };
 
 extern const struct command commands[COMMAND_COUNT];
-/* NULL if there is none */
+/* By the whole name; NULL if there is none. */
 const struct command *command_find(const char *name);
+/* The command that the words begin with; *used: how many of them are its name. NULL with *err: there is none. */
+const struct command *command_match(int count, char *const *words, int *used, struct err *err);
+/* The word is the first of commands with two. */
+bool command_is_group(const char *word);
 
 /* The parsed command line of one command. */
 struct arguments {

@@ -100,6 +100,8 @@ static const char *action(enum completion completion)
 		return "_lampo_reply -W \"$commands\"";
 	case COMPLETE_PROGRAM:
 		return "_lampo_reply -c";
+	case COMPLETE_IMAGE:
+		return "_lampo_reply -W \"$(lampo images --names 2>/dev/null)\"";
 	default:
 		return ":";
 	}
@@ -131,7 +133,10 @@ static void bash_values(const struct command *c)
 
 static void bash_command(const struct command *c)
 {
-	printf("_lampo_%s()\n{\n", c->name);
+	printf("_lampo_");
+	for (const char *p = c->name; *p != '\0'; p++)
+		putchar(*p == ' ' ? '_' : *p);
+	printf("()\n{\n");
 	if (c->option_count > 0) {
 		printf("\tcase $previous in\n");
 		bash_values(c);
@@ -140,6 +145,49 @@ static void bash_command(const struct command *c)
 	printf("\tif [[ $current == -* ]]; then\n\t\t_lampo_reply -W '");
 	bash_options(c);
 	printf("'\n\telse\n\t\t%s\n\tfi\n}\n\n", action(c->completion));
+}
+
+/* First words of the commands, each once; or the second words of those that begin with `group`. */
+static void bash_words(const char *group)
+{
+	const char *before = "", *blank = "";
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		const char *name = commands[i].name;
+		size_t length = strcspn(name, " ");
+		if (group != NULL) {
+			if (strncmp(name, group, length) == 0 && group[length] == '\0' && name[length] == ' ')
+				printf("%s%s", blank, name + length + 1);
+			else
+				continue;
+		} else {
+			if (name[length] == ' ' && strncmp(before, name, length + 1) == 0)
+				continue;
+			printf("%s%.*s", blank, (int)length, name);
+			before = name;
+		}
+		blank = " ";
+	}
+}
+
+/* A function for each first word of commands with two: completes the second, then calls the command's own. */
+static void bash_groups(void)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		char group[32];
+		size_t length = strcspn(commands[i].name, " ");
+		if (commands[i].name[length] == '\0' || strncmp(before, commands[i].name, length + 1) == 0)
+			continue;
+		before = commands[i].name;
+		snprintf(group, sizeof(group), "%.*s", (int)length, commands[i].name);
+		printf("_lampo_%s()\n{\n\tif ((COMP_CWORD == 2)); then\n\t\t_lampo_reply -W '", group);
+		bash_words(group);
+		printf("'\n\t\treturn\n\tfi\n\tdeclare -F \"_lampo_%s_${COMP_WORDS[2]}\" >/dev/null && "
+		       "\"_lampo_%s_${COMP_WORDS[2]}\"\n}\n\n",
+		       group, group);
+	}
 }
 
 /* Letters of the options of `run` that take a value, to find where the program begins. */
@@ -164,6 +212,7 @@ static int bash(void)
 	       "_lampo_reply() { COMPREPLY=($(compgen \"$@\" -- \"$current\")); }\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		bash_command(&commands[i]);
+	bash_groups();
 	printf("# After the program's name its own completion takes over.\n_lampo_program_at()\n{\n\tlocal i\n"
 	       "\tfor ((i = 2; i < COMP_CWORD; i++)); do\n\t\tcase ${COMP_WORDS[i]} in\n\t\t--) echo $((i + 1)); "
 	       "return ;;\n\t\t");
@@ -171,8 +220,7 @@ static int bash(void)
 	printf(") ((i++)) ;;\n\t\t-*) ;;\n\t\t*) echo \"$i\"; return ;;\n\t\tesac\n\tdone\n\techo 0\n}\n\n");
 	printf("_lampo()\n{\n\tlocal current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} "
 	       "at\n\tlocal commands='");
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
-		printf("%s%s", i > 0 ? " " : "", commands[i].name);
+	bash_words(NULL);
 	printf(
 	    "'\n\tCOMPREPLY=()\n\tif ((COMP_CWORD == 1)); then\n\t\t_lampo_reply -W \"$commands\"\n\t\treturn\n\tfi\n"
 	    "\tif [[ ${COMP_WORDS[1]} == run ]]; then\n\t\tat=$(_lampo_program_at)\n"

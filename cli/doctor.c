@@ -23,7 +23,7 @@
 #include "cli/probe_kvm.h"
 #include "cli/table.h"
 #include "run/fd.h"
-#include "run/monitor.h"
+#include "run/helper.h"
 #include "run/rundir.h"
 
 static void __attribute__((format(printf, 2, 3))) detail(struct check *c, const char *format, ...)
@@ -358,7 +358,7 @@ static void check_monitor(struct check *c)
 	struct err err = {0};
 
 	c->required = true;
-	if (given == NULL && monitor_find(path, &err) < 0) {
+	if (given == NULL && helper_find(path, "lampo-vmm", &err) < 0) {
 		detail(c, "%s", err.text);
 		fault(c, CHECK_MISSING, "%s", err.hint);
 		return;

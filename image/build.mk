@@ -6,11 +6,17 @@ IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c im
 IMAGE_SRC := $(wildcard image/*.c)
 IMAGE_LIBS := -larchive -lcurl -lcrypto -lzstd -ljansson
 
+# As an archive, so that each program takes what it calls and nothing else.
+$(B)/libimage.a: $(call host_objects,$(IMAGE_SRC))
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
 # Unit tests: tests/unit/test_image_NAME.c. The library is an archive, so that each takes only what it uses.
 $(B)/san/libimage.a: $(call san_objects,$(IMAGE_SRC) run/fd.c $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	rm -f $@
-	ar rcs $@ $^
+	@rm -f $@
+	$(AR) rcs $@ $^
 
 UNIT_IMAGE_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_image_*.c))
 UNIT_TESTS += $(UNIT_IMAGE_TESTS)

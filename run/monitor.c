@@ -16,29 +16,9 @@
 #include "run/argv.h"
 #include "run/control.h"
 #include "run/fd.h"
+#include "run/helper.h"
 
 extern char **environ;
-
-int monitor_find(char path[PATH_MAX], struct err *err)
-{
-	static const char *const places[] = {"lampo-vmm", "../libexec/lampo/lampo-vmm", "../lib/lampo/lampo-vmm"};
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return err_set(err, n < 0 ? -errno : -ENOENT,
-			       "cannot find out where lampo itself is (is /proc mounted?)");
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < countof(places); i++) {
-		if ((size_t)snprintf(path, PATH_MAX, "%s/%s", self, places[i]) >= PATH_MAX)
-			continue;
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	err_set(err, -ENOENT, "cannot find the monitor lampo-vmm near %s", self);
-	return err_hint(err, "lampo-vmm must lie in the same directory as lampo, or in ../libexec/lampo");
-}
 
 static void add_fd(struct argv *args, const char *option, int fd)
 {
@@ -227,7 +207,7 @@ int monitor_start(struct monitor *m, const struct monitor_config *c, struct err 
 	    .spawn = {.path = c->vmm_path, .socket = -1, .new_session = c->detach, .signal_mask = c->signal_mask},
 	};
 	if (c->vmm_path == NULL) {
-		int code = monitor_find(vmm_path, err);
+		int code = helper_find(vmm_path, "lampo-vmm", err);
 		if (code < 0)
 			return code;
 		m->spawn.path = vmm_path;

@@ -57,8 +57,6 @@ struct monitor {
 	char *argv_text, *envp_text;
 };
 
-/* The monitor's program, found by where this program lies; 0 or -errno. */
-int monitor_find(char path[PATH_MAX], struct err *err);
 /* Makes the state directory and starts the monitor. On failure nothing is left behind. */
 int monitor_start(struct monitor *monitor, const struct monitor_config *config, struct err *err);
 /* Receives one report (waits for it). If the monitor has died without a last report, the result is a

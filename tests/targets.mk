@@ -41,7 +41,7 @@ format:
 lint:
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
-		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Iinclude -I. base cli dev kernel run vmm
+		--suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -Iinclude -I. base cli dev image kernel run vmm
 
 analyze:
 	clang-tidy --quiet $(filter-out tests/% kernel/vdso/%,$(filter %.c,$(SOURCES))) -- $(CSTD) -D_GNU_SOURCE -Iinclude -I.
@@ -54,6 +54,7 @@ install: all
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -s $(B)/lampo $(DESTDIR)$(PREFIX)/bin/lampo
 	install -s $(B)/lampo-vmm $(DESTDIR)$(PREFIX)/libexec/lampo/lampo-vmm
+	install -s $(B)/lampo-image $(DESTDIR)$(PREFIX)/libexec/lampo/lampo-image
 	install -m 644 $(B)/nucleo $(DESTDIR)$(PREFIX)/libexec/lampo/nucleo
 	install -m 644 man/lampo.1 $(DESTDIR)$(PREFIX)/share/man/man1/lampo.1
 	install -m 644 share/bash-completion/lampo $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lampo

@@ -131,7 +131,7 @@ static void wrong_use_is_refused(void **state)
 	    "logs",
 	    "logs a b",
 	    "wait",
-	    "help a b",
+	    "help a b c",
 	    "kill -s",
 	    "rm -x a",
 	};
