@@ -202,9 +202,9 @@ uint64_t process_cpu_ns(const struct process *process)
  * include/linux/posix-timers.h). All types count the same here: programs' time. */
 static int clock_read_cpu(int32_t clock, uint64_t *ns)
 {
-	int id = ~(clock >> 3);
+	int id = clock_cpu_id(clock);
 
-	if ((clock & 3) == 3 || id < 0)
+	if ((clock & 3) == 3 || clock >= 0)
 		return -EINVAL;
 	if (clock & 4) {
 		struct thread *thread = id == 0 ? current : thread_find(id);
@@ -255,6 +255,7 @@ int vdso_map(struct mm *mm, uint64_t *base)
 	static struct page *image;
 	struct page *pages[2];
 
+	/* cppcheck-suppress comparePointers ; the linker script puts them around one object */
 	kassert(vdso_image_end - vdso_image_start == PAGE_SIZE);
 	if (image == NULL) {
 		image = page_alloc_uninitialised();

@@ -42,4 +42,7 @@ struct page *vdso_data_page(void);
 /* Maps data page and image; *base is where AT_SYSINFO_EHDR points. *base = 0 on entry: anywhere. */
 int vdso_map(struct mm *mm, uint64_t *base);
 
+/* Of a CPU clock (a negative number): whose it is; 0: the caller's. */
+static inline int clock_cpu_id(int32_t clock) { return (int)(~(uint32_t)clock >> 3); }
+
 #endif

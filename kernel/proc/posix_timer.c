@@ -135,10 +135,10 @@ static int posix_timer_clock(struct posix_timer *timer, int32_t clock)
 		return -EINVAL;
 	timer->clock = clock;
 	timer->cpu_clock = clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID || clock < 0;
-	if (clock == CLOCK_THREAD_CPUTIME_ID || (clock < 0 && (clock & 4) != 0 && ~(clock >> 3) == 0))
+	if (clock == CLOCK_THREAD_CPUTIME_ID || (clock < 0 && (clock & 4) != 0 && clock_cpu_id(clock) == 0))
 		timer->cpu_timer.thread = current;
 	else if (clock < 0 && (clock & 4) != 0)
-		timer->cpu_timer.thread = thread_find(~(clock >> 3));
+		timer->cpu_timer.thread = thread_find(clock_cpu_id(clock));
 	return 0;
 }
 

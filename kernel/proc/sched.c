@@ -504,9 +504,8 @@ void sched_init_cpu(unsigned index)
 
 	if (idle == NULL)
 		panic("out of memory for vCPU %u", index);
-	idle->state = THREAD_RUNNING;
-	idle->cpu = index;
-	idle->affinity = 1ull << index;
+	/* cppcheck-suppress nullPointerRedundantCheck ; panic() does not return */
+	*idle = (struct thread){.state = THREAD_RUNNING, .cpu = index, .affinity = 1ull << index};
 	list_init(&idle->run_node);
 	list_init(&idle->process_node);
 	cpu->idle = cpu->running = idle;

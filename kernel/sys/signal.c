@@ -11,7 +11,7 @@ SYSCALL(rt_sigaction)
 {
 	int signal = (int)args->arg[0];
 	struct process *process = current->process;
-	struct k_sigaction action, old;
+	struct k_sigaction action = {0}, old;
 
 	if (args->arg[3] != SIGSET_BYTES || signal < 1 || signal > SIGNALS)
 		return -EINVAL;
