@@ -42,6 +42,16 @@ _Static_assert(sizeof(struct erofs_disk_super) == 128, "as on disk");
 #define EROFS_COMPAT_MTIME 2u
 #define EROFS_INCOMPAT_CHUNKED 4u
 
+/* Of `mode`, as in <sys/stat.h>, which nucleo does not have. */
+#define EROFS_MODE_TYPE 0170000u
+#define EROFS_MODE_FIFO 0010000u
+#define EROFS_MODE_CHAR 0020000u
+#define EROFS_MODE_DIR 0040000u
+#define EROFS_MODE_BLOCK 0060000u
+#define EROFS_MODE_FILE 0100000u
+#define EROFS_MODE_LINK 0120000u
+#define EROFS_MODE_SOCKET 0140000u
+
 #define EROFS_NID_BYTES 32u
 #define EROFS_LAYOUT_PLAIN 0u
 #define EROFS_LAYOUT_INLINE 2u
