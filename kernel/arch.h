@@ -79,6 +79,7 @@ void arch_doorbell_mailbox(unsigned port, uint64_t a, uint64_t b);
 void arch_doorbell_sleeping(unsigned port, uint32_t value);
 uint64_t arch_tsc(void);
 void arch_random(void *to, size_t n); /* from the boot seed and the virtio-rng (kernel/virtio/rng.c) */
+void arch_report_counts(void);           /* --counts: a line about the ways into the kernel */
 _Noreturn void arch_exit(uint32_t code); /* LAMPO_PORT_EXIT */
 
 #endif

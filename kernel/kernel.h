@@ -40,7 +40,7 @@ struct inode;
  * length that would have been written; always terminates if size > 0. (kernel/lib/format.c) */
 int kvsnprintf(char *to, size_t size, const char *format, va_list args);
 int ksnprintf(char *to, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* A line to the monitor's log (standard error of lampo run). For --strace and panics; nothing else. */
+/* A line to the monitor's log (standard error of lampo run). For --strace, --counts, panics; nothing else. */
 void klog(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The kernel itself is broken: never on a path that a program can trigger. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -187,3 +187,10 @@ void entry_kernel_fault(uint64_t vector, uint64_t address, uint64_t rip, uint64_
 {
 	panic("exception %lu in the kernel at %lx, address %lx, stack %lx", vector, rip, address, rsp);
 }
+
+void arch_report_counts(void)
+{
+	klog("lampo: %lu system calls through the gate, %lu sites patched; %lu page faults, %lu other exceptions, %lu interrupts",
+	     entry_statistics.gate_syscalls, patch_sites_patched, entry_statistics.page_faults, entry_statistics.exceptions,
+	     entry_statistics.interrupts);
+}

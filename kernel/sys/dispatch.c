@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a number to the function that does the call. */
+#include "kernel/mm/mm.h"
+#include "kernel/proc/process.h"
 #include "kernel/sys/strace.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/table.h"
@@ -56,14 +58,33 @@ void syscall_dispatch(struct regs *regs)
 		strace_leave(number, &args, result);
 }
 
-void syscall_report(void)
+static void report_unknown(void)
 {
-	if ((boot_info->flags & (LAMPO_BOOT_COUNTS | LAMPO_BOOT_STRACE)) == 0 || syscall_statistics.unknown == 0)
-		return;
 	char line[256];
 	size_t used = 0;
 	for (unsigned i = 0; i < UNKNOWN_KINDS && unknown_calls[i].count != 0 && used < sizeof(line); i++)
 		used += (size_t)ksnprintf(line + used, sizeof(line) - used, "%s%s %ux", i == 0 ? "" : ", ",
 					  syscall_name(unknown_calls[i].number), unknown_calls[i].count);
 	klog("lampo: %lu calls of system calls that nucleo does not have: %s", syscall_statistics.unknown, line);
+}
+
+static void report_counts(void)
+{
+	const struct mm *mm = current->process->mm;
+	struct page_statistics pages;
+
+	page_statistics(&pages);
+	klog("lampo: %lu system calls; %lu pages mapped, %lu present after %lu faults, %lu of which read a file",
+	     syscall_statistics.calls, mm->mapped_pages, mm->resident_pages, mm->faults, mm->faults_major);
+	klog("lampo: of %lu pages of memory %lu are free, %lu hold files, %lu are the kernel's own", pages.total, pages.free,
+	     pages.cached, pages.kernel);
+	arch_report_counts();
+}
+
+void syscall_report(void)
+{
+	if ((boot_info->flags & (LAMPO_BOOT_COUNTS | LAMPO_BOOT_STRACE)) != 0 && syscall_statistics.unknown != 0)
+		report_unknown();
+	if ((boot_info->flags & LAMPO_BOOT_COUNTS) != 0)
+		report_counts();
 }

@@ -28,7 +28,7 @@ struct syscall_statistics {
 	uint64_t calls, unknown;
 };
 extern struct syscall_statistics syscall_statistics;
-/* With --strace or LAMPO_BOOT_COUNTS: a line that names the unknown calls made, if any; called at exit. */
+/* At exit. With --strace or --counts: a line that names the unknown calls made, if any; with --counts all counters. */
 void syscall_report(void);
 
 #endif

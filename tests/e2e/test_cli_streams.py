@@ -392,4 +392,17 @@ def test_timing_of_a_real_vm(lampo):
     equal(times, sorted(times))
 
 
+@only("real")
+def test_counts(lampo):
+    result = lampo("run", "--counts", "--", "/usr/bin/python3", "-c",
+                   "import ctypes; [ctypes.CDLL(None).syscall(1000) for i in range(3)]")
+    lines = result.err.splitlines()
+    check(result.code == 0 and len(lines) == 4, result)
+    check("3 calls of system calls that nucleo does not have: " in lines[0] and "3x" in lines[0], lines)
+    check(int(lines[1].split()[1]) > 100 and "system calls; " in lines[1], lines)
+    check(int(lines[2].split()[2]) == 262144 and "pages of memory" in lines[2], lines)
+    check(int(lines[3].split()[1]) > 10 and "through the gate" in lines[3], lines)
+
+
+
 e2e.main()
