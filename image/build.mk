@@ -4,7 +4,7 @@ IMAGE_FILE_SRC := image/image_file.c
 IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c image/config_%.c image/json.c image/store.c image/store_%.c,$(wildcard image/*.c))
 # All of it, with libarchive, libcurl, OpenSSL and zstd: what lampo-image is made of.
 IMAGE_SRC := $(wildcard image/*.c)
-IMAGE_LIBS := -larchive -lcurl -lcrypto -lzstd -ljansson
+IMAGE_LIBS := -larchive -lcurl -lcrypto -lz -lzstd -ljansson
 
 # As an archive, so that each program takes what it calls and nothing else.
 $(B)/libimage.a: $(call host_objects,$(IMAGE_SRC))

@@ -12,7 +12,7 @@
 struct layer_limits {
 	uint64_t bytes;   /* uncompressed, all of it */
 	uint64_t entries;
-	unsigned ratio;   /* uncompressed to compressed, looked at beyond 64 MiB */
+	unsigned ratio;   /* uncompressed to compressed, looked at beyond 64 MiB; 0: any */
 };
 #define LAYER_LIMITS_DEFAULT ((struct layer_limits){.bytes = 64ull << 30, .entries = 4000000, .ratio = 1200})
 
