@@ -86,6 +86,8 @@ int tree_set_target(struct tree_inode *inode, const char *target, size_t length)
 /* Replaces one of the same name. -E2BIG when an inode's attributes would not fit the format; -EOPNOTSUPP: none of user.*, trusted.*,
  * security.* and system.posix_acl_access or _default. */
 int tree_set_xattr(struct tree_inode *inode, const char *name, const void *value, size_t bytes);
+/* Takes all of them away. */
+void tree_clear_xattrs(struct tree_inode *inode);
 /* The node of "a/b/c" (leading, trailing and double slashes, "." ignored; ".." -EINVAL), never through a symbolic link (-ELOOP). make: missing
  * directories are made with mode 0755 root:root. -ENOENT, -ENOTDIR. */
 int tree_walk(struct tree *tree, const char *path, bool make, struct tree_node **node);
