@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/util.h"
 #include "image/layer.h"
 
 #define WHITEOUT ".wh."
@@ -72,21 +71,16 @@ static int hard_link(struct layer_writer *to, const char *target, const struct l
 
 static int xattrs(struct tree_inode *inode, struct archive_entry *entry, struct err *err)
 {
-	static const char *const spaces[] = {"user.", "trusted.", "security.", "system.posix_acl_"};
 	const char *name;
 	const void *value;
 	size_t bytes;
 
 	tree_clear_xattrs(inode);
-	if (archive_entry_xattr_reset(entry) > (int)LAYER_XATTRS_MAX)
-		return err_set(err, -E2BIG, "more than %u extended attributes!", LAYER_XATTRS_MAX);
+	archive_entry_xattr_reset(entry);
 	while (archive_entry_xattr_next(entry, &name, &value, &bytes) == ARCHIVE_OK) {
-		bool known = false;
-		for (size_t i = 0; name != NULL && i < countof(spaces); i++)
-			known |= strncmp(name, spaces[i], strlen(spaces[i])) == 0;
-		if (!known) /* another system's; Linux could not store it either */
+		int r = name != NULL ? tree_set_xattr(inode, name, value, bytes) : -EOPNOTSUPP;
+		if (r == -EOPNOTSUPP) /* another system's; Linux could not store it either */
 			continue;
-		int r = tree_set_xattr(inode, name, value, bytes);
 		if (r < 0)
 			return err_set(err, r, "cannot keep its extended attribute %.100s", name);
 	}

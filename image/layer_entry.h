@@ -12,7 +12,6 @@ struct archive_entry;
 /* layer_names' allowance at the start, and what each entry adds. */
 #define LAYER_WORK_BASE 50000000ull
 #define LAYER_WORK_ENTRY 64u
-#define LAYER_XATTRS_MAX 1000u
 
 struct layer_writer {
 	struct layer_names names;

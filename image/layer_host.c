@@ -99,9 +99,10 @@ static int xattrs(struct tree_inode *inode, const char *path, struct err *err)
 			continue; /* gone meanwhile, or one that only the host's file system knows */
 		if (n < 0)
 			r = err_set(err, -errno, "cannot read the extended attribute %s", name);
-		else if (strncmp(name, "system.", 7) != 0 || strncmp(name, "system.posix_acl_", 17) == 0)
-			if ((r = tree_set_xattr(inode, name, value, (size_t)n)) < 0)
-				err_set(err, r, "cannot keep the extended attribute %s", name);
+		else if ((r = tree_set_xattr(inode, name, value, (size_t)n)) == -EOPNOTSUPP)
+			r = 0;
+		else if (r < 0)
+			err_set(err, r, "cannot keep the extended attribute %s", name);
 	}
 	free(names);
 	free(value);

@@ -63,6 +63,15 @@ static void xattr_free(struct tree *tree, struct tree_xattr *xattr)
 	free(xattr);
 }
 
+void tree_clear_xattrs(struct tree_inode *inode)
+{
+	while (inode->xattrs) {
+		struct tree_xattr *xattr = inode->xattrs;
+		inode->xattrs = xattr->next;
+		xattr_free(inode->tree, xattr);
+	}
+}
+
 static struct tree_inode *inode_new(struct tree *tree, uint32_t mode)
 {
 	struct tree_inode *inode = calloc(1, sizeof(*inode));
@@ -80,11 +89,7 @@ static void inode_drop(struct tree_inode *inode)
 
 	if (--inode->links > 0)
 		return;
-	while (inode->xattrs) {
-		struct tree_xattr *xattr = inode->xattrs;
-		inode->xattrs = xattr->next;
-		xattr_free(tree, xattr);
-	}
+	tree_clear_xattrs(inode);
 	if (inode->target)
 		tree->bytes -= strlen(inode->target) + 1;
 	tree->bytes -= sizeof(*inode);
