@@ -2,10 +2,10 @@
 # lampo is linked statically: loading shared libraries would be a third of its running time.
 CLI_SRC := $(filter-out cli/docs.c,$(wildcard cli/*.c))
 # What lampo-image has of it, too.
-CLI_COMMON_SRC := $(addprefix cli/,arguments.c command.c dispatch.c help.c parse.c table.c terminal.c)
+CLI_COMMON_SRC := $(addprefix cli/,arguments.c command.c dispatch.c help.c image_open.c parse.c table.c terminal.c)
 PROGRAMS += $(B)/lampo
 
-$(B)/lampo: $(call host_objects,$(CLI_SRC) $(wildcard run/*.c) $(BASE_HOST_SRC))
+$(B)/lampo: $(call host_objects,$(CLI_SRC) $(wildcard run/*.c) $(BASE_HOST_SRC)) $(B)/libimage.a
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -pie,$(HOST_LDFLAGS)) -static-pie -Wl,--gc-sections -o $@ $^ $(RUN_LIBS)
 
@@ -24,6 +24,6 @@ UNIT_CLI_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/u
 UNIT_TESTS += $(UNIT_CLI_TESTS)
 
 $(UNIT_CLI_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o \
-		$(call san_objects,$(filter-out cli/main.c,$(CLI_SRC)) $(wildcard run/*.c) $(BASE_HOST_SRC))
+		$(call san_objects,$(filter-out cli/main.c,$(CLI_SRC)) $(wildcard run/*.c) $(BASE_HOST_SRC)) $(B)/san/libimage.a
 	@mkdir -p $(@D)
 	$(CC) $(SAN_CFLAGS) -o $@ $^ $(RUN_LIBS) -lcmocka

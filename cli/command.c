@@ -67,6 +67,23 @@ static const struct command_option rm_options[] = {
     {"force", 'f', COMPLETE_NOTHING, NULL, "End a VM that is running. A VM that does not exist is no error."},
 };
 
+static const struct command_option images_options[] = {
+    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Print digests only."},
+    {"names", 0, COMPLETE_NOTHING, NULL, "Print names only."},
+    OPTION_JSON,
+};
+
+static const struct command_option image_verify_options[] = {
+    {"all", 'a', COMPLETE_NOTHING, NULL, "Verify all images; the same as naming none."},
+};
+
+static const struct command_option image_history_options[] = {OPTION_JSON};
+
+static const struct command_option rmi_options[] = {
+    {"force", 'f', COMPLETE_NOTHING, NULL,
+     "Remove all names of an image that is given by its digest. An image that does not exist is no error."},
+};
+
 static const struct command_option doctor_options[] = {OPTION_JSON};
 static const struct command_option version_options[] = {OPTION_JSON};
 
@@ -165,6 +182,86 @@ const struct command commands[COMMAND_COUNT] = {
 	    .arguments_max = -1,
 	    .completion = COMPLETE_VM,
 	    OPTIONS(rm_options),
+	},
+    [COMMAND_IMAGES] =
+	{
+	    .name = "images",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "",
+	    .summary = "List images",
+	    .text = "Lists the images by name, then those that have none (<none>), which stay until lampo prune.",
+	    .arguments_max = 0,
+	    OPTIONS(images_options),
+	},
+    [COMMAND_IMAGE_INSPECT] =
+	{
+	    .name = "image inspect",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE...",
+	    .summary = "Print all about images as JSON",
+	    .text = "Prints an array with an object for each image: its names, digest, sizes, the root of its hash tree, where it "
+		    "came from, and its configuration.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_IMAGE,
+	},
+    [COMMAND_IMAGE_VERIFY] =
+	{
+	    .name = "image verify",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "[IMAGE...]",
+	    .summary = "Check every block of images",
+	    .text = "Checks every block of the images named, or of all, against their digests. For a damaged image it prints which "
+		    "names it has and how to get it back, and puts the file aside, so that pulling or building it again brings a "
+		    "good one. The exit code is 1 if an image is damaged or missing.",
+	    .arguments_max = -1,
+	    .completion = COMPLETE_IMAGE,
+	    OPTIONS(image_verify_options),
+	},
+    [COMMAND_IMAGE_HISTORY] =
+	{
+	    .name = "image history",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE",
+	    .summary = "Print the steps that made an image",
+	    .text = "Prints the history in the image's configuration, the newest step first.",
+	    .arguments_min = 1,
+	    .arguments_max = 1,
+	    .completion = COMPLETE_IMAGE,
+	    OPTIONS(image_history_options),
+	},
+    [COMMAND_TAG] =
+	{
+	    .name = "tag",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE NAME...",
+	    .summary = "Give an image another name",
+	    .text = "Gives the image each of the names, too. An image that had the name before loses it.",
+	    .arguments_min = 2,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_IMAGE,
+	},
+    [COMMAND_RMI] =
+	{
+	    .name = "rmi",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE...",
+	    .summary = "Remove images",
+	    .text = "Removes the names; an image that has no name any more is deleted. VMs that run it go on.",
+	    .arguments_min = 1,
+	    .arguments_max = -1,
+	    .completion = COMPLETE_IMAGE,
+	    OPTIONS(rmi_options),
+	},
+    [COMMAND_PRUNE] =
+	{
+	    .name = "prune",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "",
+	    .summary = "Delete images without a name",
+	    .text = "Deletes images that have no name, damaged ones that lampo image verify has put aside, and what interrupted "
+		    "commands left behind. Prints how much was freed.",
+	    .arguments_max = 0,
 	},
     [COMMAND_DOCTOR] =
 	{

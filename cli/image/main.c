@@ -5,15 +5,26 @@
 #include "base/util.h"
 #include "cli/dispatch.h"
 #include "cli/image/image_cli.h"
+#include "image/store.h"
 
 /* clang-format off */
 static command_function *const functions[COMMAND_COUNT] = {
-	NULL,
+	[COMMAND_IMAGES] = cmd_images,
+	[COMMAND_IMAGE_INSPECT] = cmd_image_inspect,
+	[COMMAND_IMAGE_VERIFY] = cmd_image_verify,
+	[COMMAND_IMAGE_HISTORY] = cmd_image_history,
+	[COMMAND_TAG] = cmd_tag,
+	[COMMAND_RMI] = cmd_rmi,
+	[COMMAND_PRUNE] = cmd_prune,
 };
 /* clang-format on */
 
 /* What is not finished is worth nothing: no need to wind up what runs, in whatever library it is just now. */
-static void on_signal(int number) { _exit(128 + number); }
+static void on_signal(int number)
+{
+	store_draft_abandon_all();
+	_exit(128 + number);
+}
 
 static void catch_signals(void)
 {
