@@ -28,8 +28,9 @@ struct layer_source {
 /* layer: 1, 2, ... in the order of application. On failure the tree is not to be used. */
 int layer_apply(struct tree *tree, struct image_writer *writer, unsigned layer, const struct layer_source *source,
 		const struct layer_limits *limits, struct err *err);
-/* A directory of the host (or a file) becomes part of the tree at `target`: modes, times, links, xattrs, devices, sparse files. Never follows links. uid, gid: -1 keeps
- * the owners. */
+/* A directory of the host (or a file), `path` beneath dir_fd, becomes part of the tree at `target`: modes, times, links, xattrs, devices, sparse
+ * files; sockets are left out. Never follows symbolic links of the host; those of the tree on the way to target, inside it. A directory that is
+ * there keeps what is in it. uid, gid: -1 keeps the owners. */
 int layer_add_host(struct tree *tree, struct image_writer *writer, int dir_fd, const char *path, const char *target, int64_t uid,
 		   int64_t gid, struct err *err);
 

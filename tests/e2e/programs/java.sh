@@ -64,7 +64,7 @@ public class Task {
 	static int deep(int n) { return deep(n + 1) + 1; }
 }
 END
-javac Task.java 2>log || skip "javac cannot compile: $(head -1 log)"
+compiled Task.class Task.java -- javac Task.java || skip "javac cannot compile: $(head -1 .compiler)"
 same --memory 1G -- java -Xmx128m -Xshare:auto -XX:+UseSerialGC Task one two
 same --memory 1G --cpus 2 -- java -Xmx128m -XX:+UseG1GC -XX:ParallelGCThreads=2 Task
 finish

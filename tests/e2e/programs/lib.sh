@@ -86,4 +86,17 @@ gives() {
 	fi
 }
 
+# compiled OUT SOURCE -- COMMAND...: COMMAND makes OUT of SOURCE. Kept in the build folder, so that the rig, in which compilers are slow,
+# takes what was compiled on the host.
+compiled() {
+	out=$1
+	kept=$build/tests/programs/$(printf '%s ' "$@" | cat - "$2" | sha256sum | cut -c1-16)
+	shift 3
+	[ -f "$kept" ] || {
+		"$@" >"$work/.compiler" 2>&1 || return 1
+		mkdir -p "$build/tests/programs" && cp "$out" "$kept.$$" && mv "$kept.$$" "$kept"
+	}
+	cp "$kept" "$out"
+}
+
 finish() { exit $failed; }

@@ -47,6 +47,6 @@ fn main() {
     process::exit(17);
 }
 END
-rustc -O -o task task.rs 2>log || skip "rustc cannot compile: $(head -1 log)"
+compiled task task.rs -- rustc -O -o task task.rs || skip "rustc cannot compile: $(head -1 .compiler)"
 same --cpus 2 -- ./task eins 'zwei drei'
 finish

@@ -40,7 +40,7 @@ int main(int argc, char **argv)
 END
 for kind in -static -static-pie ''; do
 	# shellcheck disable=SC2086
-	g++ -std=c++17 -O1 $kind -pthread -o task task.cc || { fail "cannot compile $kind"; continue; }
+	compiled task task.cc -- g++ -std=c++17 -O1 $kind -pthread -o task task.cc || { fail "cannot compile $kind"; continue; }
 	same --cpus 2 -- ./task task.cc
 done
 if command -v busybox >/dev/null; then

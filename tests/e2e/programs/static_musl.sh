@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 END
 for kind in -static '-static-pie -fPIE' ''; do
 	# shellcheck disable=SC2086
-	musl-gcc -O2 $kind -o task task.c || { fail "cannot compile $kind"; continue; }
+	compiled task task.c -- musl-gcc -O2 $kind -o task task.c || { fail "cannot compile $kind"; continue; }
 	[ -n "$kind" ] || [ -e /lib/ld-musl-x86_64.so.1 ] || continue
 	same -- ./task a 'b c'
 done

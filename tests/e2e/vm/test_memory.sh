@@ -22,7 +22,7 @@ int main(int argc, char **argv)
 	return argc > 2 ? munmap(p, mib << 20) : 0;
 }
 END
-gcc -O1 -o eat eat.c || fail "cannot compile"
+compiled eat eat.c -- gcc -O1 -o eat eat.c || fail "cannot compile"
 gives 'got it' --memory 64M -- ./eat 40
 for memory in 32 64 128; do
 	guest --memory ${memory}M -- ./eat 1000 >out 2>err
