@@ -169,7 +169,10 @@ int credentials_parse(struct credentials *credentials, const char *json, size_t 
 	int code = image_json_parse(&root, json, bytes, FILE_BYTES_MAX, file, err);
 	if (code < 0)
 		return code;
-	code = image_json_object(root, "auths", &auths, file, err);
+	if (!json_is_object(root))
+		code = err_set(err, -EINVAL, "%s is no JSON object!", file);
+	if (code == 0)
+		code = image_json_object(root, "auths", &auths, file, err);
 	if (code == 0)
 		code = image_json_object(root, "credHelpers", &helpers, file, err);
 	if (code == 0)

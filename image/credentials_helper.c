@@ -164,7 +164,8 @@ int credentials_ask_helper(struct credentials *credentials, const char *name, co
 		code = start(program, to_read, from_write, &pid);
 	if (code < 0) {
 		free(answer);
-		err_set(err, code, "cannot run %s", program);
+		/* -ENOENT would mean that it has nothing. */
+		err_set(err, -ENOEXEC, "cannot run %s: %s!", program, strerror(-code));
 		return err_hint(err, "install it, or take it out of the configuration of docker or podman");
 	}
 	close(fd_take(&to_write));

@@ -10,6 +10,7 @@ FUZZ_NAMES := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz
 FUZZERS := $(addprefix $(B)/tests/fuzz/fuzz_,$(FUZZ_NAMES))
 
 FUZZ_SRC_elf = kernel/proc/elf.c
+FUZZ_SRC_auth = image/auth.c
 fuzz_sources = $(or $(FUZZ_SRC_$(1)),$(DEV_SRC) $(BASE_HOST_SRC))
 
 $(B)/fuzz/%.o: %.c
