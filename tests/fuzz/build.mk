@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzers: tests/fuzz/fuzz_NAME.c becomes $(B)/tests/fuzz/fuzz_NAME (libFuzzer, so clang). What is under test
-# is $(FUZZ_SRC_NAME), by default the devices. "make fuzz" gives each FUZZ_SECONDS, "make fuzz-short" 5.
+# is $(FUZZ_SRC_NAME), by default the devices; $(FUZZ_LIBS_NAME) are its libraries. "make fuzz" gives each FUZZ_SECONDS, "make fuzz-short" 5.
 
 FUZZ_SECONDS ?= 600
 FUZZ_CFLAGS = $(CSTD) -O1 -g -D_GNU_SOURCE -Iinclude -I. -pthread -fno-omit-frame-pointer \
@@ -20,7 +20,7 @@ $(B)/fuzz/%.o: %.c
 .SECONDEXPANSION:
 $(FUZZERS): $(B)/tests/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $$(patsubst %.c,$(B)/fuzz/%.o,$$(call fuzz_sources,$$*))
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^
+	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS_$*)
 
 .PHONY: fuzz fuzz-short
 fuzz: $$(FUZZERS)
