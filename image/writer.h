@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes an image file (image/image_file.h) as its contents come: file data is laid down and hashed at once, everything else when
- * all is known. Equal trees whose data came in the same order give equal files. Order of calls: open; for each file start, write or
- * skip, end; finish; close.
+ * Writes an image file (image/image_file.h) as its contents come: file data is laid down and hashed at once, everything
+ * else when all is known. Equal trees whose data came in the same order give equal files. Order of calls: open; for
+ * each file start, write or skip, end; finish; close.
  */
 #ifndef LAMPO_IMAGE_WRITER_H
 #define LAMPO_IMAGE_WRITER_H
@@ -31,8 +31,9 @@ int image_writer_skip(struct image_writer *writer, uint64_t bytes, struct err *e
 int image_writer_end(struct image_writer *writer, struct tree_data *data, struct err *err);
 uint64_t image_writer_bytes(const struct image_writer *writer); /* so far */
 
-/* Space of files that were replaced meanwhile is squeezed out; then metadata, configuration, tree and footer. No fsync. */
-int image_writer_finish(struct image_writer *writer, struct tree *tree, const char *config_json, struct image_digest *digest,
-			struct err *err);
+/* Space of files that were replaced meanwhile is squeezed out; then metadata, configuration, tree and footer. No fsync.
+ */
+int image_writer_finish(struct image_writer *writer, struct tree *tree, const char *config_json,
+			struct image_digest *digest, struct err *err);
 
 #endif
