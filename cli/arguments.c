@@ -87,6 +87,7 @@ static int parse_all(struct parser *p)
 	while (p->next < p->argc && code == 0) {
 		char *arg = p->argv[p->next++];
 		if (strcmp(arg, "--") == 0) {
+			out->dashes = out->rest_count == 0;
 			while (p->next < p->argc)
 				out->rest[out->rest_count++] = p->argv[p->next++];
 		} else if (strncmp(arg, "--", 2) == 0) {

@@ -83,15 +83,16 @@ static int add_row(struct table *table, const struct vm_entry *entry, struct err
 	}
 	table_format_duration(age, sizeof(age), age_ns(entry));
 	format_command(command, sizeof(command), entry->info.command);
-	const char *const cells[] = {entry->info.id, entry->info.name, status, age,    cpus,
-				     memory,         resident,         cpu,    command};
+	const char *image = entry->info.image != NULL ? entry->info.image : "";
+	const char *const cells[] = {entry->info.id, entry->info.name, image, status,  age, cpus,
+				     memory,         resident,         cpu,   command};
 	return table_add(table, cells, err);
 }
 
 static int print_table(const struct vm_list *list, bool all, struct err *err)
 {
-	static const char *const titles[] = {"ID",     "NAME",     "STATUS",   "AGE",    "CPUS",
-					     "MEMORY", "RESIDENT", "CPU TIME", "COMMAND"};
+	static const char *const titles[] = {"ID",   "NAME",   "IMAGE",    "STATUS",   "AGE",
+					     "CPUS", "MEMORY", "RESIDENT", "CPU TIME", "COMMAND"};
 	struct table table = {.titles = titles, .columns = countof(titles)};
 	int code = 0;
 
@@ -114,6 +115,8 @@ static json_t *entry_json(const struct vm_entry *entry)
 		      (json_int_t)info->memory_bytes, "pid", entry->alive ? (int)info->pid : 0, "created_ns",
 		      (json_int_t)info->created_ns, "command", json_loads(info->command, 0, NULL));
 
+	if (info->image != NULL)
+		json_object_set_new(object, "image", json_string(info->image));
 	if (!entry->alive)
 		json_object_set_new(object, "exit_code", json_integer(entry->code));
 	if (usage.code == 0) {

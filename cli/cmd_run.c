@@ -12,6 +12,7 @@
 #include "cli/environment.h"
 #include "cli/forward.h"
 #include "cli/parse.h"
+#include "cli/run_image.h"
 #include "cli/terminal.h"
 #include "cli/timing.h"
 #include "include/abi/boot.h"
@@ -19,12 +20,14 @@
 #include "run/monitor.h"
 #include "run/view.h"
 
+#define EXIT_NOT_FOUND 127
 #define MEMORY_DEFAULT (1ull << 30)
 
 /* What the configuration points at. */
 struct run {
 	struct monitor_config config;
 	struct view view;
+	struct run_image image;
 	struct environment environment;
 	struct parsed_volume volumes[MONITOR_VOLUMES_MAX];
 	char *cwd;
@@ -90,6 +93,14 @@ static int set_root(struct run *run, struct err *err)
 	return 0;
 }
 
+/* What a program of the host, or of a directory, is started with. */
+static int set_host(struct run *run, struct err *err)
+{
+	int code = environment_init(&run->environment, run->arguments, run->config.tty, err);
+
+	return code == 0 ? set_root(run, err) : code;
+}
+
 static int set_numbers(struct run *run, struct err *err)
 {
 	struct monitor_config *config = &run->config;
@@ -142,11 +153,13 @@ static int configure(struct run *run, uint64_t start_ns, struct err *err)
 	    .vmm_path = getenv("LAMPO_VMM"),
 	    .kernel_path = arguments_value(args, "kernel"),
 	    .name = arguments_value(args, "name"),
+	    .stop_signal = SIGTERM,
 	    .hostname = arguments_value(args, "hostname"),
 	    .uid = geteuid(),
 	    .gid = getegid(),
 	    .command = args->rest,
 	    .root_fd = -1,
+	    .image_fd = -1,
 	    .detach = arguments_have(args, "detach"),
 	    .remove = arguments_have(args, "rm"),
 	    .interactive = arguments_have(args, "interactive"),
@@ -161,9 +174,10 @@ static int configure(struct run *run, uint64_t start_ns, struct err *err)
 	if (code == 0)
 		code = set_numbers(run, err);
 	if (code == 0)
-		code = environment_init(&run->environment, args, config->tty, err);
+		code = run_image_find(&run->image, args, err);
 	if (code == 0)
-		code = set_root(run, err);
+		code = run->image.used ? run_image_configure(&run->image, args, config, &run->environment, err)
+				       : set_host(run, err);
 	if (code == 0)
 		code = set_volumes(run, err);
 	config->env = (const char *const *)run->environment.strings;
@@ -177,6 +191,7 @@ static void run_fini(struct run *run)
 		free(run->volumes[i].host);
 	}
 	fd_close_scope(&run->config.root_fd);
+	run_image_fini(&run->image);
 	environment_fini(&run->environment);
 	view_fini(&run->view);
 	free(run->cwd);
@@ -306,11 +321,15 @@ static int run_detached(struct run *run, struct err *err)
 
 int cmd_run(const struct arguments *arguments, uint64_t start_ns, struct err *err)
 {
-	struct run run = {.arguments = arguments};
+	struct run run = {.arguments = arguments, .image.image.fd = -1};
 	int code = configure(&run, start_ns, err);
 
-	if (code == 0)
+	if (run.image.missing) {
+		err_print(err, "lampo");
+		code = EXIT_NOT_FOUND;
+	} else if (code == 0) {
 		code = run.config.detach ? run_detached(&run, err) : run_foreground(&run, err);
+	}
 	run_fini(&run);
 	return code;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "cli/cli.h"
@@ -14,7 +13,7 @@ static int stop_one(const struct vm_entry *entry, int dir_fd, void *context, str
 	int code;
 
 	/* Whatever goes wrong with the kind way, the other follows. */
-	if (entry->alive && control_request(dir_fd, VM_OP_SIGNAL, SIGTERM, 2000, NULL) == 0 &&
+	if (entry->alive && control_request(dir_fd, VM_OP_SIGNAL, (unsigned)entry->info.stop_signal, 2000, NULL) == 0 &&
 	    vmstate_wait(dir_fd, &entry->info, (int)(*seconds * 1000), &code, err) == 0)
 		goto done;
 	if (entry->alive) {

@@ -18,10 +18,10 @@ static const struct command_option run_options[] = {
      "Memory of the VM: a number of bytes, or a number with K, M, G or T (powers of 1024). At least 16M; default: 1G. "
      "The host gives it only as the VM touches it."},
     {"env", 'e', COMPLETE_NOTHING, "K=V",
-     "Set an environment variable. With K alone its value is taken from the caller's environment. PATH, HOME, LANG, "
-     "LC_*, TERM, TZ and USER are passed in any case; nothing else is."},
+     "Set an environment variable. With K alone its value is taken from the caller's environment. For "
+     "a program of the host PATH, HOME, LANG, LC_*, TERM, TZ and USER are passed in any case; nothing else is. An image brings its own."},
     {"workdir", 'w', COMPLETE_DIRECTORY, "DIR",
-     "Working directory in the VM. Default: the current directory, or / with --root."},
+     "Working directory in the VM. Default: the image's; for a program of the host the current directory, or / with --root."},
     {"volume", 'v', COMPLETE_DIRECTORY, "HOST:GUEST[:ro|rw]",
      "Show the directory or file HOST of the host as GUEST in the VM. Default: ro, that is, no write reaches the host; "
      "with rw writes go through to the host."},
@@ -41,6 +41,11 @@ static const struct command_option run_options[] = {
      "At the end print the kernel's counters (faults, system calls) to standard error."},
     {"root", 0, COMPLETE_DIRECTORY, "DIR",
      "Use DIR as the root directory of the VM, all of it. All writes stay in the VM."},
+    {"entrypoint", 0, COMPLETE_NOTHING, "CMD", "Run CMD instead of the image's entry point; \"\": run the arguments themselves."},
+    {"user", 'u', COMPLETE_NOTHING, "USER[:GROUP]",
+     "User and group in a VM of an image: numbers, or names of the image's /etc/passwd and /etc/group. Default: the image's."},
+    {"pull", 0, COMPLETE_NOTHING, "WHEN",
+     "Whether to fetch the image from its registry: missing (if it is not here, the default), always, never."},
     {"hostname", 0, COMPLETE_NOTHING, "NAME", "Host name in the VM. Default: its id."},
     {"kernel", 0, COMPLETE_FILE, "FILE", "Boot this kernel image instead of the one installed with Lampo."},
 };
@@ -93,15 +98,19 @@ const struct command commands[COMMAND_COUNT] = {
     [COMMAND_RUN] =
 	{
 	    .name = "run",
-	    .arguments = "[--] CMD [ARG...]",
-	    .summary = "Run a program in a VM of its own",
+	    .arguments = "IMAGE [ARG...] | [--] CMD [ARG...]",
+	    .summary = "Run an image or a program in a VM of its own",
 	    .text =
-		"Starts a VM, runs CMD in it and ends with its exit code.\n"
+		"Starts a VM, runs a program in it and ends with its exit code.\n"
 		"\n"
-		"The program is taken from the host's own files. The VM sees /usr, /bin, /sbin, /lib*, those files of "
-		"/etc "
-		"that everybody may read, and the current directory. Nothing that the program writes reaches the host: "
-		"writes are kept in the VM's memory and vanish with it. Only -v with :rw lets writes through.\n"
+		"If the first argument is the name or digest of an image that is here, or the path of an image file, the "
+		"VM has the image's files, and its entry point, environment, user and working directory; ARG... take the "
+		"place of its default arguments. Otherwise, if it is a program of the host, that one is run. Otherwise, "
+		"if it is a name with a registry, HOST/NAME, the image is pulled first. After -- it is always a program.\n"
+		"\n"
+		"A program is taken from the host's own files. The VM sees /usr, /bin, /sbin, /lib*, those files of /etc "
+		"that everybody may read, and the current directory. Nothing that the program writes reaches the host or "
+		"the image: writes are kept in the VM's memory and vanish with it. Only -v with :rw lets writes through.\n"
 		"\n"
 		"Standard output and standard error are those of the caller. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 "
 		"and "

@@ -90,6 +90,7 @@ struct arguments {
 	size_t value_count;
 	char **rest; /* NULL-terminated; points into argv */
 	int rest_count;
+	bool dashes; /* "--" came before the first of the rest */
 };
 
 /* argv[0] is the command's name. On failure -EINVAL, and *err says what is wrong and points at the help. */

@@ -99,7 +99,7 @@ static const char *action(enum completion completion)
 	case COMPLETE_COMMAND:
 		return "_lampo_reply -W \"$commands\"";
 	case COMPLETE_PROGRAM:
-		return "_lampo_reply -c";
+		return "_lampo_reply -c -W \"$(lampo images --names 2>/dev/null)\"";
 	case COMPLETE_IMAGE:
 		return "_lampo_reply -W \"$(lampo images --names 2>/dev/null)\"";
 	default:
@@ -226,9 +226,10 @@ static int bash(void)
 	    "\tif [[ ${COMP_WORDS[1]} == run ]]; then\n\t\tat=$(_lampo_program_at)\n"
 	    "\t\tif ((at > 0 && at < COMP_CWORD)); then\n"
 	    "\t\t\tif declare -F _command_offset >/dev/null; then _command_offset \"$at\"; else _lampo_reply -f; fi\n"
-	    "\t\t\treturn\n\t\telif ((at > 0)); then\n\t\t\t_lampo_reply -c\n\t\t\treturn\n\t\tfi\n\tfi\n"
+	    "\t\t\treturn\n\t\telif ((at > 0)); then\n\t\t\t%s\n\t\t\treturn\n\t\tfi\n\tfi\n"
 	    "\tdeclare -F \"_lampo_${COMP_WORDS[1]}\" >/dev/null && \"_lampo_${COMP_WORDS[1]}\"\n}\n\n"
-	    "complete -o default -F _lampo lampo\n");
+	    "complete -o default -F _lampo lampo\n",
+	    action(COMPLETE_PROGRAM));
 	return 0;
 }
 

@@ -57,16 +57,36 @@ static int set_option(struct environment *e, const char *value, struct err *err)
 	return 0;
 }
 
-int environment_init(struct environment *e, const struct arguments *arguments, bool tty, struct err *err)
-{
-	size_t max = arguments->value_count + 3;
-	int code = 0;
+#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-	for (char **p = environ; *p != NULL; p++)
+/* Room for `more` strings and those that we add. */
+static int begin(struct environment *e, const struct arguments *arguments, char *const *more, struct err *err)
+{
+	size_t max = arguments->value_count + 4;
+
+	for (char *const *p = more; p != NULL && *p != NULL; p++)
 		max++;
 	*e = (struct environment){.strings = calloc(max, sizeof(e->strings[0]))};
-	if (e->strings == NULL)
-		return err_set(err, -ENOMEM, "cannot make the environment");
+	return e->strings == NULL ? err_set(err, -ENOMEM, "cannot make the environment") : 0;
+}
+
+/* code: of what came before */
+static int finish(struct environment *e, const struct arguments *arguments, int code, struct err *err)
+{
+	if (code < 0)
+		return err_set(err, code, "cannot make the environment");
+	for (size_t i = 0; i < arguments->value_count && code == 0; i++)
+		if (strcmp(arguments->values[i].option->name, "env") == 0)
+			code = set_option(e, arguments->values[i].value, err);
+	return code;
+}
+
+int environment_init(struct environment *e, const struct arguments *arguments, bool tty, struct err *err)
+{
+	int code = begin(e, arguments, environ, err);
+
+	if (code < 0)
+		return code;
 	if (tty)
 		code = set(e, "TERM=xterm");
 	for (char **p = environ; *p != NULL && code == 0; p++) {
@@ -75,13 +95,31 @@ int environment_init(struct environment *e, const struct arguments *arguments, b
 			code = set(e, *p);
 	}
 	if (code == 0 && getenv("PATH") == NULL)
-		code = set(e, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+		code = set(e, PATH_DEFAULT);
+	return finish(e, arguments, code, err);
+}
+
+int environment_init_image(struct environment *e, const struct arguments *arguments, char *const *image, const char *home,
+			   bool tty, struct err *err)
+{
+	char *variable;
+	int code = begin(e, arguments, image, err);
+
 	if (code < 0)
-		return err_set(err, code, "cannot make the environment");
-	for (size_t i = 0; i < arguments->value_count && code == 0; i++)
-		if (strcmp(arguments->values[i].option->name, "env") == 0)
-			code = set_option(e, arguments->values[i].value, err);
-	return code;
+		return code;
+	code = set(e, PATH_DEFAULT);
+	if (code == 0 && asprintf(&variable, "HOME=%s", home) >= 0) {
+		code = set(e, variable);
+		free(variable);
+	} else {
+		code = -ENOMEM;
+	}
+	if (tty && code == 0)
+		code = set(e, "TERM=xterm");
+	for (char *const *p = image; p != NULL && *p != NULL && code == 0; p++)
+		if ((*p)[0] != '=' && strchr(*p, '=') != NULL)
+			code = set(e, *p);
+	return finish(e, arguments, code, err);
 }
 
 void environment_fini(struct environment *e)

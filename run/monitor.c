@@ -102,8 +102,14 @@ static int build_argv(struct monitor *m, const struct monitor_config *c, int con
 	argv_addf(&args, "%u", c->gid);
 	argv_add2(&args, "--cwd", c->cwd);
 	argv_add(&args, "--environment");
-	add_inherited(&args, in, "--root-fd", c->root_fd);
-	argv_add(&args, "--root-overlay");
+	if (c->image_fd >= 0) {
+		add_inherited(&args, in, "--image-fd", c->image_fd);
+		if (c->image_digest != NULL)
+			argv_add2(&args, "--image-digest", c->image_digest);
+	} else {
+		add_inherited(&args, in, "--root-fd", c->root_fd);
+		argv_add(&args, "--root-overlay");
+	}
 	add_strings(&args, "--visible", c->visible);
 	add_strings(&args, "--hidden", c->hidden);
 	for (unsigned i = 0; i < c->volume_count; i++) {
@@ -138,6 +144,8 @@ static int publish(struct monitor *m, const struct monitor_config *c, struct err
 	    .cpus = c->cpus,
 	    .memory_bytes = c->memory_bytes,
 	    .pid = m->spawn.pid,
+	    .stop_signal = c->stop_signal,
+	    .image = c->image_name != NULL ? strdup(c->image_name) : NULL,
 	    .command = monitor_command_json(c->command),
 	};
 
@@ -146,8 +154,10 @@ static int publish(struct monitor *m, const struct monitor_config *c, struct err
 	memcpy(info.id, m->state.id, sizeof(info.id));
 	if (c->name != NULL)
 		snprintf(info.name, sizeof(info.name), "%s", c->name);
-	if (info.command == NULL)
+	if (info.command == NULL || (c->image_name != NULL && info.image == NULL)) {
+		vm_info_fini(&info);
 		return err_set(err, -ENOMEM, "cannot start the monitor");
+	}
 	int code = vmstate_publish(&m->state, &info, err);
 	vm_info_fini(&info);
 	return code;

@@ -30,6 +30,8 @@ struct monitor_config {
 	const char *vmm_path;    /* the monitor's program; NULL: find it beside this program */
 	const char *kernel_path; /* NULL: the monitor finds it */
 	const char *name;        /* NULL: none */
+	const char *image_name;  /* for lists of VMs; NULL: no image */
+	int stop_signal;         /* what `lampo stop` is to send */
 	unsigned cpus;
 	uint64_t memory_bytes;
 	uid_t uid;
@@ -38,7 +40,10 @@ struct monitor_config {
 	const char *cwd;
 	const char *const *env;                     /* "K=V", NULL-terminated */
 	char *const *command;                       /* NULL-terminated, at least one */
-	int root_fd;                                /* O_PATH */
+	/* What becomes the guest's root, one of the two; the other is -1. image_fd: an image file, open for reading. */
+	int root_fd; /* O_PATH */
+	int image_fd;
+	const char *image_digest;                   /* "sha256:...": what the image must be; NULL: anything */
 	const char *const *visible, *const *hidden; /* NULL-terminated, or NULL: everything, nothing */
 	struct monitor_volume volumes[MONITOR_VOLUMES_MAX];
 	unsigned volume_count;

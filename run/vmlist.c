@@ -24,7 +24,8 @@ static bool id_valid(const char *name)
 void vm_info_fini(struct vm_info *info)
 {
 	free(info->command);
-	info->command = NULL;
+	free(info->image);
+	info->command = info->image = NULL;
 }
 
 void vmstate_list_fini(struct vm_list *list)

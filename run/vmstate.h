@@ -43,7 +43,9 @@ struct vm_info {
 	uint64_t memory_bytes;
 	pid_t pid;           /* of the monitor, in the starter's pid namespace */
 	uint64_t created_ns; /* CLOCK_REALTIME */
-	char *command;       /* JSON array of strings, as text; malloc'd, vm_info_fini() frees it */
+	int stop_signal;     /* what `lampo stop` sends */
+	char *image;         /* name or digest of the image; NULL: a program of the host */
+	char *command;       /* JSON array of strings, as text; both malloc'd, vm_info_fini() frees them */
 };
 
 /* One VM as found in the run directory. */

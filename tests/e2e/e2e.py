@@ -56,6 +56,7 @@ class Lampo:
         self.run_dir = os.path.join(directory, "run")
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("LAMPO_")}
         self.env["LAMPO_RUN_DIR"] = self.run_dir
+        self.env["LAMPO_DATA"] = self.data_dir = os.path.join(directory, "images")
         self.env["LAMPO_BUILD"] = BUILD
         if self.fake:
             self.env["LAMPO_VMM"] = FAKE

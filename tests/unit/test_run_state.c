@@ -50,6 +50,7 @@ static struct vm_info info_of(const struct vmstate *s, const char *name, bool de
 			       .memory_bytes = 1 << 30,
 			       .pid = 77,
 			       .created_ns = 1,
+			       .stop_signal = 15,
 			       .command = (char *)"[\"true\"]"};
 
 	memcpy(info.id, s->id, sizeof(info.id));
@@ -127,6 +128,8 @@ static void info_survives_the_file(void **state)
 			     .memory_bytes = 192ull << 30,
 			     .pid = 4194304,
 			     .created_ns = 1790000000123456789u,
+			     .stop_signal = 3,
+			     .image = (char *)"registry.example/app:1",
 			     .command = (char *)"[\"a\",\"\\u0001\\\"\"]"};
 	struct vm_info out;
 
@@ -142,6 +145,8 @@ static void info_survives_the_file(void **state)
 	assert_int_equal(out.pid, in.pid);
 	assert_int_equal(out.created_ns, in.created_ns);
 	assert_string_equal(out.command, "[\"a\",\"\\u0001\\\"\"]");
+	assert_int_equal(out.stop_signal, 3);
+	assert_string_equal(out.image, in.image);
 	vm_info_fini(&out);
 	/* Cut off anywhere it is not an info file. */
 	for (size_t n = strlen(text); n-- > 0;) {
@@ -416,7 +421,7 @@ static void commands_become_valid_json(void **state)
 	expect_json(two, "[\"x\",\"...\"]");
 	/* Every length around the limit gives JSON that the info file can carry. */
 	for (size_t n = 4000; n < 4200; n++) {
-		struct vm_info info = {.id = "0123456789ab"}, out;
+		struct vm_info info = {.id = "0123456789ab", .stop_signal = 15}, out;
 		memset(big, 'x', sizeof(big) - 1);
 		big[n] = '\0';
 		info.command = monitor_command_json(two);
