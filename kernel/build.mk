@@ -1,4 +1,4 @@
-# nucleo, the kernel: freestanding, at most SSE-free, linked at LAMPO_VA_IMAGE.
+# nucleo, the kernel: freestanding, at most SSE-free, linked at LAMPO_VA_KERNEL.
 NUCLEO_SRC := $(wildcard kernel/*.c kernel/*/*.c)
 NUCLEO_SRC := $(filter-out kernel/vdso/%,$(NUCLEO_SRC)) $(wildcard base/*.c)
 NUCLEO_ASM := $(filter-out kernel/vdso/%,$(wildcard kernel/*/*.S))

@@ -12,6 +12,7 @@
 
 #define LEAF_DATA (PTE_WRITE | PTE_USER | PTE_NO_EXECUTE | PTE_ACCESSED | PTE_DIRTY)
 #define LEAF_TEXT (PTE_USER | PTE_ACCESSED)
+#define LEAF_IMAGE (PTE_USER | PTE_NO_EXECUTE | PTE_ACCESSED | PTE_LARGE)
 #define LEAF_MMIO (PTE_WRITE | PTE_USER | PTE_NO_EXECUTE | PTE_UNCACHED | PTE_ACCESSED | PTE_DIRTY)
 
 /* ---- boot information and its strings ---------------------------------------------------------- */
@@ -62,9 +63,13 @@ static void mounts_fill(struct lampo_boot_info *boot, const struct options *opti
 		    .device = fs_index,
 		    .flags = LAMPO_MOUNT_READ_ONLY | (options->root_overlay ? LAMPO_MOUNT_OVERLAY : 0),
 		    .target = string_add(boot, "/"),
-		    .node = node,
+		    .node = node++,
 		};
-	node += boot->mount_count;
+	if (options->image_fd >= 0)
+		boot->mounts[boot->mount_count++] = (struct lampo_boot_mount){
+		    .flags = LAMPO_MOUNT_READ_ONLY | LAMPO_MOUNT_OVERLAY | LAMPO_MOUNT_IMAGE,
+		    .target = string_add(boot, "/"),
+		};
 	for (unsigned i = 0; i < options->volume_count; i++)
 		boot->mounts[boot->mount_count++] = (struct lampo_boot_mount){
 		    .device = fs_index,
@@ -82,6 +87,7 @@ static int info_fill(struct vm *vm, struct lampo_boot_info *boot, struct err *er
 	boot->flags = (options->strace ? LAMPO_BOOT_STRACE : 0) | (options->tty ? LAMPO_BOOT_TTY : 0) |
 		      (options->standard_input ? LAMPO_BOOT_STDIN : 0) | (options->counts ? LAMPO_BOOT_COUNTS : 0);
 	boot->ram_bytes = vm->memory.ram_bytes;
+	boot->image_bytes = vm->memory.image_bytes;
 	boot->cpu_count = vm->cpu_count;
 	boot->xcr0 = vm->cpuid.xcr0;
 	boot->xsave_bytes = vm->cpuid.xsave_bytes;
@@ -97,10 +103,10 @@ static int info_fill(struct vm *vm, struct lampo_boot_info *boot, struct err *er
 
 /* ---- the kernel's segments and page tables ------------------------------------------------------ */
 
-static int image_map(struct vm *vm)
+static int kernel_map(struct vm *vm)
 {
 	const struct image_segment *text = &vm->image.text, *data = &vm->image.data;
-	int r = page_table_map(&vm->memory, vm->start.pml4_gpa, LAMPO_VA_IMAGE, LAMPO_GPA_KERNEL,
+	int r = page_table_map(&vm->memory, vm->start.pml4_gpa, LAMPO_VA_KERNEL, LAMPO_GPA_KERNEL,
 			       align_up(text->memory_bytes, PAGE_BYTES), LEAF_TEXT);
 	if (r < 0 || data->memory_bytes == 0)
 		return r;
@@ -121,6 +127,9 @@ static int page_tables_build(struct vm *vm)
 		return -ENOMEM;
 	int r = page_table_map(&vm->memory, vm->start.pml4_gpa, LAMPO_VA_DIRECT, 0, vm->memory.ram_bytes,
 			       LEAF_DATA | PTE_LARGE);
+	if (r == 0) /* the last large page may be longer than the image: nobody goes there */
+		r = page_table_map(&vm->memory, vm->start.pml4_gpa, LAMPO_VA_IMAGE, LAMPO_GPA_IMAGE,
+				   align_up(vm->memory.image_bytes, HUGE_PAGE_BYTES), LEAF_IMAGE);
 	if (r == 0)
 		r = page_table_map(&vm->memory, vm->start.pml4_gpa, LAMPO_VA_MMIO, LAMPO_GPA_MMIO,
 				   (uint64_t)vm->device_count * LAMPO_MMIO_STRIDE, LEAF_MMIO);
@@ -128,7 +137,7 @@ static int page_tables_build(struct vm *vm)
 		r = page_table_map(&vm->memory, vm->start.pml4_gpa,
 				   LAMPO_VA_MMIO + (LAMPO_GPA_DOORBELL - LAMPO_GPA_MMIO), LAMPO_GPA_DOORBELL,
 				   PAGE_BYTES, LEAF_MMIO);
-	return r == 0 ? image_map(vm) : r;
+	return r == 0 ? kernel_map(vm) : r;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------ */

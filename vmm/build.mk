@@ -2,6 +2,8 @@
 # The monitor, lampo-vmm. Linked statically with musl, because it must start fast; with the host's libc
 # where there is no musl.
 VMM_SRC := $(wildcard vmm/*.c vmm/arch/x86_64/*.c)
+# The reader of image files.
+VMM_IMAGE_SRC = image/image_file.c
 VMM_CC ?= $(or $(shell command -v musl-gcc),$(CC))
 ifneq ($(findstring musl,$(VMM_CC)),)
 VMM_CFLAGS = $(filter-out -D_FORTIFY_SOURCE=%,$(HOST_CFLAGS)) -idirafter /usr/include \
@@ -16,7 +18,7 @@ VMM_CFLAGS = $(HOST_CFLAGS)
 VMM_LDFLAGS = $(HOST_LDFLAGS)
 endif
 VMM_CFLAGS += -ffunction-sections
-VMM_OBJECTS = $(patsubst %.c,$(B)/vmm/%.o,$(VMM_SRC) $(DEV_SRC) $(BASE_HOST_SRC))
+VMM_OBJECTS = $(patsubst %.c,$(B)/vmm/%.o,$(VMM_SRC) $(DEV_SRC) $(VMM_IMAGE_SRC) $(BASE_HOST_SRC))
 PROGRAMS += $(B)/lampo-vmm
 
 $(B)/vmm/%.o: %.c

@@ -9,6 +9,7 @@
 #include "base/util.h"
 #include "include/abi/doorbell.h"
 #include "vmm/irq.h"
+#include "vmm/root_image.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
@@ -121,6 +122,13 @@ static void ring_log(struct vcpu *vcpu, uint32_t argument)
 	}
 }
 
+static void ring_verify(struct vcpu *vcpu, uint32_t argument)
+{
+	(void)argument;
+	uint64_t good = root_image_verify(vcpu->vm, mailbox(vcpu, 0), mailbox(vcpu, 1));
+	__atomic_store_n(&vcpu->head->mailbox[2], good, __ATOMIC_RELAXED);
+}
+
 typedef void (*doorbell)(struct vcpu *vcpu, uint32_t argument);
 
 #define DOORBELL(port) [((port)-LAMPO_PORT_NOTIFY) / 4]
@@ -136,6 +144,7 @@ static const doorbell doorbells[] = {
     DOORBELL(LAMPO_PORT_RELEASE) = ring_release,
     DOORBELL(LAMPO_PORT_YIELD) = ring_yield,
     DOORBELL(LAMPO_PORT_LOG) = ring_log,
+    DOORBELL(LAMPO_PORT_VERIFY) = ring_verify,
 };
 
 static void doorbell_ring(struct vcpu *vcpu, uint64_t number, const void *data, uint64_t bytes)

@@ -37,10 +37,17 @@ static int compare_ints(const void *a, const void *b)
 
 void jail_close_others(const struct options *options)
 {
-	int keep[8 + countof(options->volumes)];
+	int keep[9 + countof(options->volumes)];
 	unsigned count = 0;
-	const int named[] = {
-	    0, 1, 2, options->report_fd, options->control_fd, options->state_fd, options->lock_fd, options->root_fd};
+	const int named[] = {0,
+			     1,
+			     2,
+			     options->report_fd,
+			     options->control_fd,
+			     options->state_fd,
+			     options->lock_fd,
+			     options->root_fd,
+			     options->image_fd};
 	for (unsigned i = 0; i < countof(named); i++)
 		keep[count++] = named[i];
 	for (unsigned i = 0; i < options->volume_count; i++)

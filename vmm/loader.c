@@ -40,8 +40,8 @@ static int segment_check(const Elf64_Phdr *ph, size_t bytes, struct image_segmen
 		return bad(err, "a segment lies outside the file");
 	if (ph->p_memsz == 0 || ph->p_filesz > ph->p_memsz)
 		return bad(err, "a segment has more bytes in the file than in memory");
-	if (ph->p_vaddr < LAMPO_VA_IMAGE || add_overflows(ph->p_vaddr, ph->p_memsz, &end) ||
-	    end > LAMPO_VA_IMAGE + LOADER_IMAGE_MAX)
+	if (ph->p_vaddr < LAMPO_VA_KERNEL || add_overflows(ph->p_vaddr, ph->p_memsz, &end) ||
+	    end > LAMPO_VA_KERNEL + LOADER_IMAGE_MAX)
 		return bad(err, "a segment lies outside the kernel's addresses");
 	*segment = (struct image_segment){ph->p_vaddr, ph->p_offset, ph->p_filesz, ph->p_memsz};
 	return 0;
@@ -68,7 +68,7 @@ static int segments_find(struct image *image, const uint8_t *file, size_t bytes,
 			return bad(err, "segments are not one read-execute, then one read-write");
 	}
 	const struct image_segment *text = &image->text, *data = &image->data;
-	if (text->va != LAMPO_VA_IMAGE || text->offset % PAGE_BYTES != 0 || text->memory_bytes != text->file_bytes)
+	if (text->va != LAMPO_VA_KERNEL || text->offset % PAGE_BYTES != 0 || text->memory_bytes != text->file_bytes)
 		return bad(err, "the text segment is misplaced");
 	if (data->memory_bytes != 0 &&
 	    align_down(data->va, PAGE_BYTES) < align_up(text->va + text->memory_bytes, PAGE_BYTES))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * nucleo's ELF file. It is read as hostile: whatever is in it, parsing ends with a valid description
- * or an error. Accepted: ELF64 x86-64 ET_EXEC, first PT_LOAD read and execute at LAMPO_VA_IMAGE,
+ * or an error. Accepted: ELF64 x86-64 ET_EXEC, first PT_LOAD read and execute at LAMPO_VA_KERNEL,
  * starting with struct lampo_image_header, then at most one PT_LOAD read and write; nothing else to
  * load.
  */
@@ -13,7 +13,7 @@
 #include "base/host/err.h"
 #include "include/abi/boot.h"
 
-#define LOADER_IMAGE_MAX (16ull << 20) /* of virtual addresses from LAMPO_VA_IMAGE */
+#define LOADER_IMAGE_MAX (16ull << 20) /* of virtual addresses from LAMPO_VA_KERNEL */
 
 /* Addresses are page-aligned for text. Data may start anywhere in a page that text does not touch. */
 struct image_segment {

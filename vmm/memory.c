@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "include/abi/boot.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -20,6 +21,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif
+
+/* Slots: the read-only regions from 0 on, the image, RAM by its size. */
+#define IMAGE_SLOT (GUEST_REGIONS_MAX - 1)
 
 static int ram_create(uint64_t bytes, struct err *err)
 {
@@ -81,6 +85,12 @@ void memory_add_read_only(struct memory *memory, uint64_t gpa, const void *host,
 	    (struct guest_region){.gpa = gpa, .bytes = bytes, .host = (void *)(uintptr_t)host, .read_only = true};
 }
 
+void memory_set_image(struct memory *memory, const void *host, uint64_t bytes)
+{
+	memory->image = host;
+	memory->image_bytes = bytes;
+}
+
 static int slot_set(const struct memory *memory, uint32_t number, uint64_t gpa, uint64_t bytes, void *host,
 		    bool read_only, struct err *err)
 {
@@ -102,6 +112,12 @@ int memory_set_slots(struct memory *memory, int vm_fd, struct err *err)
 	for (unsigned i = 1; i < memory->map.count; i++) {
 		const struct guest_region *region = &memory->map.regions[i];
 		int r = slot_set(memory, i - 1, region->gpa, region->bytes, region->host, region->read_only, err);
+		if (r < 0)
+			return r;
+	}
+	if (memory->image != NULL) {
+		int r = slot_set(memory, IMAGE_SLOT, LAMPO_GPA_IMAGE, memory->image_bytes,
+				 (void *)(uintptr_t)memory->image, true, err);
 		if (r < 0)
 			return r;
 	}

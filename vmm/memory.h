@@ -20,7 +20,9 @@
 #define MEMORY_FIRST_SLOT_BYTES (64ull << 20)
 
 struct memory {
-	struct guest_memory map; /* what devices see: RAM, then the image */
+	struct guest_memory map; /* what devices see: RAM, then nucleo's text */
+	const void *image;       /* the root's image, which devices have no business with; NULL: none */
+	uint64_t image_bytes;
 	int ram_fd;
 	uint8_t *ram;
 	uint64_t ram_bytes;
@@ -34,6 +36,8 @@ int memory_init(struct memory *memory, uint64_t bytes, struct err *err);
 void memory_fini(struct memory *memory);
 /* Adds a read-only region; `host` stays the caller's. */
 void memory_add_read_only(struct memory *memory, uint64_t gpa, const void *host, uint64_t bytes);
+/* The EROFS of the root's image, for LAMPO_GPA_IMAGE; `host` stays the caller's. */
+void memory_set_image(struct memory *memory, const void *host, uint64_t bytes);
 /* Gives KVM the read-only regions and the first RAM. vm_fd stays the caller's and open. */
 int memory_set_slots(struct memory *memory, int vm_fd, struct err *err);
 /* Gives KVM RAM up to at least `end`, or all of it. From any thread. */

@@ -23,6 +23,7 @@ const char options_help[] =
     "  --stdin                 connect standard input\n"
     "  --tty                   standard streams are a terminal; --rows N, --columns N: its size\n"
     "  --root-fd FD            directory that becomes the guest's root; --root-overlay: writes stay in the guest\n"
+    "  --image-fd FD           image file whose content becomes the guest's root; --image-digest DIGEST: which it must be\n"
     "  --visible PATH          show only this part of the root (repeated); --hidden PATH: hide this part\n"
     "  --volume FD:ro|rw:PATH  a further host directory, at PATH in the guest\n"
     "  --report-fd FD          socket for reports to the starter; --detach: live on when it closes\n"
@@ -63,6 +64,8 @@ enum {
 	OPTION_LOCK_FD,
 	OPTION_OVERFLOW_TO_ROOT,
 	OPTION_ENVIRONMENT,
+	OPTION_IMAGE_FD,
+	OPTION_IMAGE_DIGEST,
 };
 
 static const struct option option_table[] = {
@@ -95,6 +98,8 @@ static const struct option option_table[] = {
     {"lock-fd", required_argument, NULL, OPTION_LOCK_FD},
     {"overflow-to-root", no_argument, NULL, OPTION_OVERFLOW_TO_ROOT},
     {"environment", no_argument, NULL, OPTION_ENVIRONMENT},
+    {"image-fd", required_argument, NULL, OPTION_IMAGE_FD},
+    {"image-digest", required_argument, NULL, OPTION_IMAGE_DIGEST},
     {NULL, 0, NULL, 0},
 };
 
@@ -153,6 +158,7 @@ static int number_option(struct options *options, int option, const char *text, 
 	    [OPTION_TIMING] = {0, UINT64_MAX},   [OPTION_UID] = {0, UINT32_MAX - 1},
 	    [OPTION_GID] = {0, UINT32_MAX - 1},  [OPTION_ROWS] = {0, UINT16_MAX},
 	    [OPTION_COLUMNS] = {0, UINT16_MAX},  [OPTION_LOCK_FD] = {0, INT32_MAX},
+	    [OPTION_IMAGE_FD] = {0, INT32_MAX},
 	};
 	uint64_t value;
 	if (!number_parse(text, limits[option].max, &value) || value < limits[option].min)
@@ -177,6 +183,9 @@ static int number_option(struct options *options, int option, const char *text, 
 		break;
 	case OPTION_ROOT_FD:
 		options->root_fd = (int)value;
+		break;
+	case OPTION_IMAGE_FD:
+		options->image_fd = (int)value;
 		break;
 	case OPTION_LOCK_FD:
 		options->lock_fd = (int)value;
@@ -249,6 +258,12 @@ static int option_take(struct options *options, int option, const char *text, st
 	case OPTION_HIDDEN:
 		options->hidden[options->hidden_count++] = text;
 		return 0;
+	case OPTION_IMAGE_DIGEST:
+		options->image_digest_given = true;
+		if (image_digest_parse(&options->image_digest, text) < 0)
+			return err_set(err, -EINVAL, "cannot take '%s' for --image-digest: must be sha256: and 64 digits!",
+				       text);
+		return 0;
 	case OPTION_VOLUME:
 		return volume_parse(options, text, err);
 	default:
@@ -276,6 +291,7 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	    .state_fd = -1,
 	    .lock_fd = -1,
 	    .root_fd = -1,
+	    .image_fd = -1,
 	    .hostname = "lampo",
 	    .cwd = "/",
 	};
@@ -306,6 +322,10 @@ int options_parse(struct options *options, int argc, char **argv, struct err *er
 	}
 	if (options->environment)
 		take_environment(options);
+	if (options->image_fd >= 0 && options->root_fd >= 0)
+		return err_set(err, -EINVAL, "cannot take both --root-fd and --image-fd: there is one root!");
+	if (options->image_digest_given && options->image_fd < 0)
+		return err_set(err, -EINVAL, "cannot take --image-digest without --image-fd!");
 	options->argv = argv + optind;
 	options->argc = (unsigned)(argc - optind);
 	if (options->argc == 0)

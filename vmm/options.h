@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/host/err.h"
+#include "image/image_file.h"
 #include "include/abi/boot.h"
 
 #define OPTIONS_MEMORY_DEFAULT (512ull << 20)
@@ -24,8 +25,10 @@ struct options {
 	const char *kernel; /* NULL: find it beside the executable */
 	unsigned cpus;
 	uint64_t memory_bytes; /* a multiple of 2 MiB */
-	int report_fd, control_fd, state_fd, lock_fd, root_fd;
-	bool detach, tty, standard_input, timing, strace, counts, root_overlay, overflow_to_root, environment, help;
+	int report_fd, control_fd, state_fd, lock_fd, root_fd, image_fd;
+	struct image_digest image_digest; /* if image_digest_given: what the image must be */
+	bool detach, tty, standard_input, timing, strace, counts, root_overlay, overflow_to_root, environment, help,
+	    image_digest_given;
 	uint64_t start_ns; /* CLOCK_MONOTONIC when the command line was started; 0: unknown */
 	const char *hostname, *cwd;
 	uint32_t uid, gid;

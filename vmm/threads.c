@@ -51,6 +51,8 @@ static int memory_make(struct vm *vm, struct err *err)
 	const struct image_segment *text = &vm->image.text;
 	memory_add_read_only(&vm->memory, LAMPO_GPA_KERNEL, vm->image.file + text->offset,
 			     align_up(text->memory_bytes, PAGE_BYTES));
+	if (vm->root_image.map != NULL)
+		memory_set_image(&vm->memory, vm->root_image.map, vm->root_image.footer.erofs_bytes);
 	boot_populate(&vm->memory);
 	stage_await(&vm->stage_created, 1);
 	return memory_set_slots(&vm->memory, vm->fd, err);

@@ -8,6 +8,7 @@
 
 #include "vmm/exit.h"
 #include "vmm/irq.h"
+#include "vmm/root_image.h"
 #include "vmm/timer.h"
 #include "vmm/vm.h"
 
@@ -74,6 +75,8 @@ int vcpu_adopt_thread(struct vcpu *vcpu, struct err *err)
 
 _Noreturn static void run_failed(struct vcpu *vcpu, int error)
 {
+	if (error == -EFAULT)
+		root_image_probe(vcpu->vm);
 	struct err err;
 	err_set(&err, error, "vCPU %u stopped at address %#llx: KVM cannot run it", vcpu->index,
 		(unsigned long long)regs_rip(vcpu->fd));

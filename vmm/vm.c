@@ -12,6 +12,7 @@
 #include "base/util.h"
 #include "dev/console.h"
 #include "vmm/report.h"
+#include "vmm/root_image.h"
 #include "vmm/signals.h"
 #include "vmm/threads.h"
 
@@ -67,7 +68,7 @@ int vm_open(struct vm *vm, const struct options *options, struct err *err)
 	vm->cpu_count = options->cpus;
 	atomic_init(&vm->exit_code, -1);
 	int r = kernel_open(vm, err);
-	if (r < 0 || (r = kvm_open(vm, err)) < 0)
+	if (r < 0 || (r = root_image_open(vm, err)) < 0 || (r = kvm_open(vm, err)) < 0)
 		return r;
 	return event_loop_init(&vm->loop, err);
 }

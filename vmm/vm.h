@@ -38,7 +38,8 @@
 struct vm {
 	const struct options *options;
 	int kvm_fd, fd;
-	struct image image;
+	struct image image;           /* nucleo */
+	struct image_file root_image; /* map NULL: none */
 	struct memory memory;
 	struct cpuid cpuid;
 	struct start_state start;

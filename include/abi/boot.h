@@ -14,13 +14,15 @@
 
 #include <stdint.h>
 
-#define LAMPO_ABI_VERSION 1u
+#define LAMPO_ABI_VERSION 2u
 
 /* ---- address layout ------------------------------------------------------------------------ */
 
 /* Guest-physical: RAM is one slot from 0. */
 #define LAMPO_GPA_MMIO 0x3e00000000ull	/* virtio-mmio devices, one page each */
 #define LAMPO_GPA_KERNEL 0x3f00000000ull /* nucleo's read-only segment, a read-only slot */
+#define LAMPO_GPA_IMAGE 0x4000000000ull	 /* the EROFS of the root's image: its file, a read-only slot */
+#define LAMPO_IMAGE_MAX (128ull << 30)	 /* bytes of it */
 #define LAMPO_MMIO_STRIDE 0x1000u
 #define LAMPO_GPA_DOORBELL (LAMPO_GPA_MMIO + 0x10000ull) /* one page, include/abi/doorbell.h */
 #define LAMPO_RAM_MAX (192ull << 30)
@@ -29,8 +31,9 @@
 /* Virtual: everything of nucleo lies in page-table slot 255, above all addresses of programs. */
 #define LAMPO_VA_KERNEL_BASE 0x7f8000000000ull /* programs end below this */
 #define LAMPO_VA_DIRECT 0x7f8000000000ull      /* all RAM: va = gpa + this; RW, NX, 2 MiB pages */
+#define LAMPO_VA_IMAGE 0x7fb000000000ull       /* that EROFS: read-only, NX, 2 MiB pages */
 #define LAMPO_VA_MMIO 0x7fe000000000ull	       /* the MMIO pages and the doorbell page, RW, NX, uncached */
-#define LAMPO_VA_IMAGE 0x7ff000000000ull       /* nucleo's ELF segments, as linked */
+#define LAMPO_VA_KERNEL 0x7ff000000000ull      /* nucleo's ELF segments, as linked */
 
 /* ---- nucleo's image header: the first bytes of its first (read-only) PT_LOAD segment --------- */
 
@@ -111,9 +114,10 @@ struct lampo_boot_device {
 	struct lampo_boot_queue queues[LAMPO_QUEUES_MAX];
 };
 
-/* A directory of the host that the guest sees. Device `device` is a virtio-fs. */
+/* A file system that the guest sees: a directory of the host, or the image. Device `device` is a virtio-fs. */
 #define LAMPO_MOUNT_READ_ONLY 1u  /* writes fail with EROFS */
 #define LAMPO_MOUNT_OVERLAY 2u	  /* writes go to guest memory */
+#define LAMPO_MOUNT_IMAGE 4u	  /* not a directory but the image's EROFS; device and node mean nothing */
 struct lampo_boot_mount {
 	uint32_t device; /* index into devices[] */
 	uint32_t flags;
@@ -148,6 +152,7 @@ struct lampo_boot_info {
 	/* Unused, zeroed RAM below free_gpa, best used for page tables: KVM with shadow paging maps a 2 MiB
 	 * block that holds one in 4 KiB pages only, each with a fault of its own. */
 	uint64_t tables_gpa, tables_bytes;
+	uint64_t image_bytes; /* of the EROFS at LAMPO_GPA_IMAGE, whole blocks of 4 KiB; 0: there is none */
 	uint32_t cpu_count; /* vCPUs that may be started with LAMPO_PORT_START_CPU; 0 runs already */
 	uint32_t device_count;
 	uint64_t cpu_pages; /* gpa */

@@ -33,7 +33,7 @@ _Static_assert(offsetof(struct process, pid) == PROCESS_PID, "");
 _Static_assert(offsetof(struct process, ppid) == PROCESS_PPID, "");
 _Static_assert(IST_TOP(1) == LAMPO_CPU_IST_TOP(1), "");
 _Static_assert(SEL_UCODE == LAMPO_SEL_UCODE && SEL_UDATA == LAMPO_SEL_UDATA, "");
-_Static_assert(LAMPO_VA_IMAGE >> 32 == IMAGE_HIGH, "");
+_Static_assert(LAMPO_VA_KERNEL >> 32 == IMAGE_HIGH, "");
 
 /* Page-fault error code bit: the access was a fetch, write, to a present page: mm_fault() knows them. */
 

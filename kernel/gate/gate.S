@@ -18,7 +18,7 @@
 	.globl image_header
 image_header:
 	.quad 0x6f656c63756e2e6c	/* LAMPO_IMAGE_MAGIC */
-	.long 1				/* LAMPO_ABI_VERSION */
+	.long 2				/* LAMPO_ABI_VERSION */
 	.long (gates_end - gates) / 16
 	.quad nucleo_entry
 	.quad gate_syscall

@@ -20,7 +20,7 @@ static void segment_check(const struct image_segment *segment, size_t bytes)
 {
 	must(segment->offset <= bytes && segment->file_bytes <= bytes - segment->offset);
 	must(segment->file_bytes <= segment->memory_bytes && segment->memory_bytes <= LOADER_IMAGE_MAX);
-	must(segment->va >= LAMPO_VA_IMAGE && segment->va + segment->memory_bytes <= LAMPO_VA_IMAGE + LOADER_IMAGE_MAX);
+	must(segment->va >= LAMPO_VA_KERNEL && segment->va + segment->memory_bytes <= LAMPO_VA_KERNEL + LOADER_IMAGE_MAX);
 }
 
 #define TEXT_OFFSET 4096u
@@ -41,13 +41,13 @@ static void good_image(uint8_t *file)
 	    {.p_type = PT_LOAD,
 	     .p_flags = PF_R | PF_X,
 	     .p_offset = TEXT_OFFSET,
-	     .p_vaddr = LAMPO_VA_IMAGE,
+	     .p_vaddr = LAMPO_VA_KERNEL,
 	     .p_filesz = text_bytes,
 	     .p_memsz = text_bytes},
 	    {.p_type = PT_LOAD,
 	     .p_flags = PF_R | PF_W,
 	     .p_offset = 256,
-	     .p_vaddr = LAMPO_VA_IMAGE + 8192,
+	     .p_vaddr = LAMPO_VA_KERNEL + 8192,
 	     .p_filesz = 100,
 	     .p_memsz = 9000},
 	};
@@ -55,9 +55,9 @@ static void good_image(uint8_t *file)
 	    .magic = LAMPO_IMAGE_MAGIC,
 	    .abi_version = LAMPO_ABI_VERSION,
 	    .gate_count = 1,
-	    .entry = LAMPO_VA_IMAGE + 100,
-	    .syscall_entry = LAMPO_VA_IMAGE + 100,
-	    .gates = {{.va = LAMPO_VA_IMAGE + 100, .vector = 14, .ist = 1}},
+	    .entry = LAMPO_VA_KERNEL + 100,
+	    .syscall_entry = LAMPO_VA_KERNEL + 100,
+	    .gates = {{.va = LAMPO_VA_KERNEL + 100, .vector = 14, .ist = 1}},
 	};
 	memset(file, 0, GOOD_BYTES);
 	memcpy(file, &elf, sizeof(elf));

@@ -44,6 +44,7 @@ static int setup(void **state)
 	    .columns = 80,
 	    .tty = true,
 	    .root_fd = open("/usr", O_PATH),
+	    .image_fd = -1,
 	    .root_overlay = true,
 	    .volumes = {{.fd = open("/tmp", O_PATH), .target = "/data"},
 			{.fd = open("/var", O_PATH), .read_only = true, .target = "/v"}},
@@ -55,10 +56,10 @@ static int setup(void **state)
 	vm.image = (struct image){
 	    .file = file,
 	    .file_bytes = sizeof(file),
-	    .text = {LAMPO_VA_IMAGE, 0, 2 * PAGE_BYTES - 5, 2 * PAGE_BYTES - 5},
-	    .data = {LAMPO_VA_IMAGE + 2 * PAGE_BYTES + 64, 2 * PAGE_BYTES, 100, 3 * PAGE_BYTES},
-	    .header = {.entry = LAMPO_VA_IMAGE + 1,
-		       .syscall_entry = LAMPO_VA_IMAGE + 2,
+	    .text = {LAMPO_VA_KERNEL, 0, 2 * PAGE_BYTES - 5, 2 * PAGE_BYTES - 5},
+	    .data = {LAMPO_VA_KERNEL + 2 * PAGE_BYTES + 64, 2 * PAGE_BYTES, 100, 3 * PAGE_BYTES},
+	    .header = {.entry = LAMPO_VA_KERNEL + 1,
+		       .syscall_entry = LAMPO_VA_KERNEL + 2,
 		       .gate_count = 1,
 		       .gates = {{.vector = 32}}},
 	};
@@ -192,14 +193,14 @@ static void image_is_mapped_as_it_should_be(void **state)
 {
 	(void)state;
 	for (uint64_t at = 0; at < 2 * PAGE_BYTES; at += PAGE_BYTES) {
-		uint64_t entry = walk(LAMPO_VA_IMAGE + at);
+		uint64_t entry = walk(LAMPO_VA_KERNEL + at);
 		assert_int_equal(entry & ADDRESS, LAMPO_GPA_KERNEL + at);
 		assert_true((entry & 7) == 5 && !(entry >> 63)); /* user, read, execute */
 	}
 	/* 64 bytes into its page, three pages long: four pages, writable and not executable. */
-	uint64_t first = walk(LAMPO_VA_IMAGE + 2 * PAGE_BYTES) & ADDRESS;
+	uint64_t first = walk(LAMPO_VA_KERNEL + 2 * PAGE_BYTES) & ADDRESS;
 	for (uint64_t i = 0; i < 4; i++) {
-		uint64_t entry = walk(LAMPO_VA_IMAGE + (2 + i) * PAGE_BYTES);
+		uint64_t entry = walk(LAMPO_VA_KERNEL + (2 + i) * PAGE_BYTES);
 		assert_int_equal(entry & ADDRESS, first + i * PAGE_BYTES);
 		assert_true((entry & 7) == 7 && entry >> 63);
 	}
@@ -208,7 +209,7 @@ static void image_is_mapped_as_it_should_be(void **state)
 	assert_int_equal(data[64], 0x5a);
 	assert_int_equal(data[163], 0x5a);
 	assert_int_equal(data[164], 0);
-	assert_int_equal(walk(LAMPO_VA_IMAGE + 6 * PAGE_BYTES) & 1, 0);
+	assert_int_equal(walk(LAMPO_VA_KERNEL + 6 * PAGE_BYTES) & 1, 0);
 	assert_int_equal(walk(LAMPO_VA_MMIO + (LAMPO_GPA_DOORBELL - LAMPO_GPA_MMIO)) & ADDRESS, LAMPO_GPA_DOORBELL);
 	for (unsigned slot = 0; slot < 512; slot++)
 		assert_int_equal(((uint64_t *)memory_at(&vm.memory, vm.boot->pml4_gpa))[slot] & 1, slot == 255);

@@ -43,7 +43,7 @@ static int setup(void **state)
 	    .p_type = PT_LOAD,
 	    .p_flags = PF_R | PF_X,
 	    .p_offset = TEXT_OFFSET,
-	    .p_vaddr = LAMPO_VA_IMAGE,
+	    .p_vaddr = LAMPO_VA_KERNEL,
 	    .p_filesz = TEXT_BYTES,
 	    .p_memsz = TEXT_BYTES,
 	};
@@ -51,7 +51,7 @@ static int setup(void **state)
 	    .p_type = PT_LOAD,
 	    .p_flags = PF_R | PF_W,
 	    .p_offset = DATA_OFFSET,
-	    .p_vaddr = LAMPO_VA_IMAGE + 8192,
+	    .p_vaddr = LAMPO_VA_KERNEL + 8192,
 	    .p_filesz = DATA_BYTES,
 	    .p_memsz = 50000,
 	};
@@ -59,9 +59,9 @@ static int setup(void **state)
 	    .magic = LAMPO_IMAGE_MAGIC,
 	    .abi_version = LAMPO_ABI_VERSION,
 	    .gate_count = 1,
-	    .entry = LAMPO_VA_IMAGE + 3000,
-	    .syscall_entry = LAMPO_VA_IMAGE + 4000,
-	    .gates = {{.va = LAMPO_VA_IMAGE + 5000, .vector = 32, .ist = 1}},
+	    .entry = LAMPO_VA_KERNEL + 3000,
+	    .syscall_entry = LAMPO_VA_KERNEL + 4000,
+	    .gates = {{.va = LAMPO_VA_KERNEL + 5000, .vector = 32, .ist = 1}},
 	};
 	*state = s;
 	return 0;
@@ -86,7 +86,7 @@ static int parse(struct sample *s, size_t bytes)
 	memcpy(copy, s->file, bytes);
 	int r = image_parse(&image, copy, bytes, &err);
 	if (r == 0) {
-		assert_int_equal(image.text.va, LAMPO_VA_IMAGE);
+		assert_int_equal(image.text.va, LAMPO_VA_KERNEL);
 		assert_true(image.text.offset + image.text.file_bytes <= bytes);
 		assert_true(image.data.offset + image.data.file_bytes <= bytes);
 	} else {
@@ -146,13 +146,13 @@ static void wrong_segments_are_refused(void **state)
 	REFUSED(s->ph[0].p_filesz = s->ph[0].p_memsz = FILE_BYTES);
 	REFUSED(s->ph[0].p_memsz = 100);
 	REFUSED(s->ph[0].p_memsz = TEXT_BYTES + 1); /* bss in the text */
-	REFUSED(s->ph[0].p_vaddr = LAMPO_VA_IMAGE + 4096);
+	REFUSED(s->ph[0].p_vaddr = LAMPO_VA_KERNEL + 4096);
 	REFUSED(s->ph[0].p_vaddr = 0);
 	REFUSED(s->ph[0].p_offset = TEXT_OFFSET + 1);
 	REFUSED(s->ph[0].p_flags = PF_R | PF_W | PF_X);
 	REFUSED(s->ph[0].p_memsz = s->ph[0].p_filesz = 0);
-	REFUSED(s->ph[1].p_vaddr = LAMPO_VA_IMAGE + 4096);       /* overlaps text */
-	REFUSED(s->ph[1].p_vaddr = LAMPO_VA_IMAGE + TEXT_BYTES); /* in the last page of text */
+	REFUSED(s->ph[1].p_vaddr = LAMPO_VA_KERNEL + 4096);       /* overlaps text */
+	REFUSED(s->ph[1].p_vaddr = LAMPO_VA_KERNEL + TEXT_BYTES); /* in the last page of text */
 	REFUSED(s->ph[1].p_vaddr = UINT64_MAX - 100);
 	REFUSED(s->ph[1].p_vaddr = LAMPO_VA_DIRECT);
 	REFUSED(s->ph[1].p_memsz = UINT64_MAX);
@@ -168,9 +168,9 @@ static void wrong_headers_are_refused(void **state)
 	REFUSED(s->header.abi_version++);
 	REFUSED(s->header.gate_count = LAMPO_GATES_MAX + 1);
 	REFUSED(s->header.gate_count = UINT32_MAX);
-	REFUSED(s->header.entry = LAMPO_VA_IMAGE + TEXT_BYTES);
+	REFUSED(s->header.entry = LAMPO_VA_KERNEL + TEXT_BYTES);
 	REFUSED(s->header.entry = 0);
-	REFUSED(s->header.syscall_entry = LAMPO_VA_IMAGE - 1);
+	REFUSED(s->header.syscall_entry = LAMPO_VA_KERNEL - 1);
 	REFUSED(s->header.gates[0].va = 0xffffffff81000000);
 	REFUSED(s->header.gates[0].ist = 8);
 	REFUSED(s->header.gates[0].dpl = 1);

@@ -58,18 +58,18 @@ static void small_and_large_pages_are_mapped(void **state)
 	bool large;
 	assert_int_equal(page_table_map(&memory, root, LAMPO_VA_DIRECT, 0, RAM, PTE_LARGE | PTE_WRITE | PTE_NO_EXECUTE),
 			 0);
-	assert_int_equal(page_table_map(&memory, root, LAMPO_VA_IMAGE, LAMPO_GPA_KERNEL, 5 * PAGE_BYTES, PTE_USER), 0);
+	assert_int_equal(page_table_map(&memory, root, LAMPO_VA_KERNEL, LAMPO_GPA_KERNEL, 5 * PAGE_BYTES, PTE_USER), 0);
 	for (uint64_t at = 0; at < RAM; at += PTE_LARGE_BYTES) {
 		uint64_t entry = walk(LAMPO_VA_DIRECT + at, &large);
 		assert_true(large);
 		assert_int_equal(entry, at | PTE_LARGE | PTE_WRITE | PTE_NO_EXECUTE | PTE_PRESENT);
 	}
 	for (uint64_t at = 0; at < 5 * PAGE_BYTES; at += PAGE_BYTES) {
-		assert_int_equal(walk(LAMPO_VA_IMAGE + at, &large), (LAMPO_GPA_KERNEL + at) | PTE_USER | PTE_PRESENT);
+		assert_int_equal(walk(LAMPO_VA_KERNEL + at, &large), (LAMPO_GPA_KERNEL + at) | PTE_USER | PTE_PRESENT);
 		assert_false(large);
 	}
 	assert_int_equal(walk(LAMPO_VA_DIRECT + RAM, &large), 0);
-	assert_int_equal(walk(LAMPO_VA_IMAGE + 5 * PAGE_BYTES, &large), 0);
+	assert_int_equal(walk(LAMPO_VA_KERNEL + 5 * PAGE_BYTES, &large), 0);
 	assert_int_equal(walk(0, &large), 0);
 	assert_int_equal(walk(LAMPO_VA_DIRECT - PAGE_BYTES, &large), 0);
 }
@@ -78,7 +78,7 @@ static void a_mapping_across_tables_is_whole(void **state)
 {
 	(void)state;
 	bool large;
-	uint64_t va = LAMPO_VA_IMAGE + (1ull << 30) - 3 * PAGE_BYTES; /* into the next page directory */
+	uint64_t va = LAMPO_VA_KERNEL + (1ull << 30) - 3 * PAGE_BYTES; /* into the next page directory */
 	assert_int_equal(page_table_map(&memory, root, va, 0x5000, 6 * PAGE_BYTES, 0), 0);
 	for (uint64_t i = 0; i < 6; i++)
 		assert_int_equal(walk(va + i * PAGE_BYTES, &large) & ADDRESS, 0x5000 + i * PAGE_BYTES);
@@ -109,8 +109,8 @@ static void descriptor_tables_follow_the_image(void **state)
 	(void)state;
 	struct lampo_image_header image = {
 	    .gate_count = 2,
-	    .gates = {{.va = LAMPO_VA_IMAGE + 0x1234, .vector = 14, .ist = 2},
-		      {.va = LAMPO_VA_IMAGE + 0x5678, .vector = 3, .ist = 1, .dpl = 3}},
+	    .gates = {{.va = LAMPO_VA_KERNEL + 0x1234, .vector = 14, .ist = 2},
+		      {.va = LAMPO_VA_KERNEL + 0x5678, .vector = 3, .ist = 1, .dpl = 3}},
 	};
 	struct segments segments;
 	uint64_t pages = memory_take(&memory, 3 * PAGE_BYTES, PAGE_BYTES);
@@ -122,7 +122,7 @@ static void descriptor_tables_follow_the_image(void **state)
 	memcpy(&low, idt + 14 * 16, 2);
 	memcpy(&middle, idt + 14 * 16 + 6, 2);
 	memcpy(&high, idt + 14 * 16 + 8, 4);
-	assert_int_equal((uint64_t)high << 32 | (uint64_t)middle << 16 | low, LAMPO_VA_IMAGE + 0x1234);
+	assert_int_equal((uint64_t)high << 32 | (uint64_t)middle << 16 | low, LAMPO_VA_KERNEL + 0x1234);
 	assert_int_equal(idt[14 * 16 + 4], 2);    /* IST */
 	assert_int_equal(idt[14 * 16 + 5], 0x8e); /* present, ring 0, interrupt gate */
 	assert_int_equal(idt[3 * 16 + 5], 0xee);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests of the monitor: tests/unit/test_vmm_NAME.c, linked with all of the monitor but main().
 UNIT_VMM_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_vmm_*.c))
-UNIT_VMM_SRC = $(filter-out vmm/main.c,$(VMM_SRC)) $(DEV_SRC) $(BASE_HOST_SRC)
+UNIT_VMM_SRC = $(filter-out vmm/main.c,$(VMM_SRC)) $(DEV_SRC) $(VMM_IMAGE_SRC) $(BASE_HOST_SRC)
 UNIT_TESTS += $(UNIT_VMM_TESTS)
 
 $(UNIT_VMM_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects,$(UNIT_VMM_SRC))

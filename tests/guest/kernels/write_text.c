@@ -16,9 +16,9 @@ static uint64_t *entry_of(const struct lampo_boot_info *boot, uint64_t va)
 void kernel_main(struct lampo_boot_info *boot, uint32_t cpu)
 {
 	(void)cpu;
-	volatile uint64_t *text = (volatile uint64_t *)LAMPO_VA_IMAGE;
+	volatile uint64_t *text = (volatile uint64_t *)LAMPO_VA_KERNEL;
 	uint64_t before = *text;
-	*entry_of(boot, LAMPO_VA_IMAGE) |= 2;
+	*entry_of(boot, LAMPO_VA_KERNEL) |= 2;
 	/* Another address space's worth of nothing: flushes what was cached. */
 	for (uint64_t gpa = boot->free_gpa; gpa < boot->free_gpa + (4 << 20); gpa += 4096)
 		*(volatile uint8_t *)direct(gpa) = 1;
