@@ -31,9 +31,18 @@ unsigned arch_cpu_count(void);
 extern uint8_t *nucleo_host_ram; /* the unit test's memory, gpa 0 */
 static inline void *arch_phys_to_virt(uint64_t gpa) { return nucleo_host_ram + gpa; }
 static inline uint64_t arch_virt_to_phys(const void *va) { return (uint64_t)((const uint8_t *)va - nucleo_host_ram); }
+extern uint8_t *nucleo_host_image;
+static inline void *arch_image(void) { return nucleo_host_image; }
+static inline bool arch_in_image(const void *va)
+{
+	return (uint64_t)va - (uint64_t)nucleo_host_image < boot_info->image_bytes;
+}
 #else
 static inline void *arch_phys_to_virt(uint64_t gpa) { return (void *)(LAMPO_VA_DIRECT + gpa); }
 static inline uint64_t arch_virt_to_phys(const void *va) { return (uint64_t)va - LAMPO_VA_DIRECT; }
+/* The image (kernel/mm/image.h): nothing else of the memory that has pages lies above. */
+static inline void *arch_image(void) { return (void *)LAMPO_VA_IMAGE; }
+static inline bool arch_in_image(const void *va) { return (uint64_t)va >= LAMPO_VA_IMAGE; }
 #endif
 
 /* ---- address translation ---- */
@@ -77,6 +86,8 @@ void arch_start_cpu(void);
 void arch_doorbell(unsigned port, uint32_t value);
 void arch_doorbell_mailbox(unsigned port, uint64_t a, uint64_t b);
 void arch_doorbell_sleeping(unsigned port, uint32_t value);
+/* LAMPO_PORT_VERIFY: a bit for each of the `count` blocks that is as it should be. */
+uint64_t arch_verify_image(uint64_t block, unsigned count);
 uint64_t arch_tsc(void);
 void arch_random(void *to, size_t n); /* from the boot seed and the virtio-rng (kernel/virtio/rng.c) */
 void arch_report_counts(void);           /* --counts: a line about the ways into the kernel */

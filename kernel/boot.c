@@ -40,8 +40,12 @@ static void boot_program(void *arg)
 	struct exec_strings strings = { .argc = boot_info->argc, .envc = boot_info->envc };
 
 	(void)arg;
-	if (fs_init() != 0)
+	int error = fs_init();
+	if (error == -ENOMEM)
 		panic("no memory for the file systems");
+	if (error != 0)
+		panic("cannot set up the file systems: error %d%s", -error,
+		      boot_info->image_bytes != 0 ? ": the image is damaged" : "");
 	fs_chdir_initial((const char *)boot_info + boot_info->cwd);
 	stamp(LAMPO_T_ROOT);
 	strings.argv = boot_strings(boot_info->argv, strings.argc);
@@ -50,7 +54,7 @@ static void boot_program(void *arg)
 		panic("no memory for the arguments");
 	struct regs *regs = arch_thread_regs(current);
 	memset(regs, 0, sizeof(*regs));
-	int error = exec_first(&strings, regs);
+	error = exec_first(&strings, regs);
 	if (error == 0)
 		strace_first_program(strings.argv[0], strings.argc, strings.argv, strings.envc);
 	kfree(strings.argv);

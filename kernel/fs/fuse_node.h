@@ -7,22 +7,10 @@
 #include <linux/fuse.h>
 
 #include "abi/fuse_walk.h"
-#include "kernel/fs/vfs.h"
+#include "kernel/fs/node.h"
 
-/* Part of an inode that comes from the host. */
-struct fuse_node {
-	uint64_t id; /* FUSE node id; 0: none */
-	uint32_t device;
-	uint32_t lookups; /* to be forgotten with the inode */
-	struct inode *inode;
-	struct fuse_node *hash_next;
-};
-
-/* The inode of a node that some super knows already, with a reference; or NULL. */
-struct inode *fuse_node_find(struct super *super, uint64_t id);
-void fuse_node_insert(struct fuse_node *node, struct inode *inode, uint32_t device, uint64_t id);
 /* Out of the table, and the host is told. */
-void fuse_node_fini(struct fuse_node *node);
+void fuse_node_fini(struct node *node);
 
 struct fuse_walk {
 	char *buffer; /* a path buffer, holds the reply; fuse_walk_done() gives it back */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A file system in guest memory. Names are pinned dentries. In an overlay the same inodes may have a
- * lower node on the host: names that are not in memory are asked for there (overlay.c), and a pinned
+ * lower node: names that are not in memory are asked for there (overlay.h), and a pinned
  * negative dentry hides a name of the lower directory.
  */
-#include "kernel/fs/memfs.h"
+#include "kernel/fs/overlay.h"
 
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
@@ -22,7 +22,8 @@ static void memfs_free(struct inode *inode)
 	dir_list_fini(&m->lower_names);
 	kfree(m->target);
 	memfs_free_xattrs(m);
-	fuse_node_fini(&m->lower);
+	if (m->lower.id != 0)
+		inode->super->lower->forget(&m->lower);
 	kfree(m);
 }
 
@@ -383,7 +384,7 @@ static int memfs_readlink(struct inode *inode, char *to, size_t size)
 		text = path_buffer_get();
 		if (text == NULL)
 			return -ENOMEM;
-		result = fuse_readlink(m->lower.device, m->lower.id, text, PATH_BYTES - 1);
+		result = inode->super->lower->readlink(inode, text, PATH_BYTES - 1);
 		if (result >= 0) {
 			text[result] = '\0';
 			if (m->target == NULL)
@@ -438,13 +439,15 @@ static int zero_range(struct inode *inode, uint64_t offset, uint64_t end)
 	while (offset < end) {
 		uint64_t index = offset >> PAGE_SHIFT, in_page = offset & (PAGE_SIZE - 1);
 		uint64_t bytes = min_u64(PAGE_SIZE - in_page, end - offset);
-		struct page *page = cache_peek(&inode->cache, index);
+		struct page *page;
 		int result;
 
-		if (page == NULL && offset < m->lower_bytes) {
-			result = cache_get(&inode->cache, index, 0, &page);
+		if (offset < m->lower_bytes) {
+			result = cache_get_for_write(&inode->cache, index, &page);
 			if (result < 0)
 				return result;
+		} else {
+			page = cache_peek(&inode->cache, index);
 		}
 		if (page == NULL) {
 			/* A hole already: on to the next page there is. A sparse file may be as large as it likes. */

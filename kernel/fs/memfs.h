@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file system in guest memory; with a lower node behind an inode it is the overlay (overlay.c). */
+/* The file system in guest memory; with a lower node behind an inode it is the overlay (overlay.h). */
 #ifndef NUCLEO_FS_MEMFS_H
 #define NUCLEO_FS_MEMFS_H
 
-#include "kernel/fs/fuse_node.h"
+#include "kernel/fs/node.h"
 #include "kernel/fs/vfs.h"
 
 struct memfs_xattr; /* memfs_xattr.c */
 
 struct memfs_inode {
 	struct inode inode;
-	struct fuse_node lower;      /* id 0: wholly in memory */
+	struct node lower;           /* id 0: wholly in memory */
 	uint64_t lower_bytes;        /* data below comes from the lower file where the cache has no page */
 	struct dir_list lower_names; /* of a directory, once it was listed */
 	bool listed;
+	bool xattrs_loaded; /* those of the lower inode are in `xattrs` */
 	bool dirty;   /* differs from the lower one: must not be forgotten; holds a reference to itself */
 	char *target; /* text of a symbolic link */
 	struct memfs_xattr *xattrs;
@@ -44,10 +45,7 @@ int64_t memfs_get_xattr(struct inode *inode, const char *name, void *value, uint
 int memfs_set_xattr(struct inode *inode, const char *name, const void *value, uint64_t size, int flags);
 int64_t memfs_list_xattr(struct inode *inode, char *to, uint64_t size);
 void memfs_free_xattrs(struct memfs_inode *inode);
-
-/* overlay.c */
-int overlay_lookup(struct inode *dir, struct dentry *dentry, const char *rest);
-int overlay_list(struct dentry *directory); /* fills lower_names */
-extern const struct cache_ops overlay_cache_ops;
+/* One that the lower inode has. */
+int memfs_add_xattr(struct memfs_inode *m, const char *name, const void *value, uint64_t size);
 
 #endif

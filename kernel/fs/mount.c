@@ -97,7 +97,7 @@ static int mount_volume(const struct lampo_boot_mount *mount, const char *target
 	if (result < 0)
 		return result;
 	if (mount->flags & LAMPO_MOUNT_OVERLAY)
-		result = overlay_new(mount->device, mount->node, &super);
+		result = overlay_host_new(mount->device, mount->node, &super);
 	else
 		result = virtiofs_new(mount->device, mount->node, read_only, "lampo-volume", &super);
 	if (result == 0)
@@ -118,8 +118,10 @@ static int mount_root(void)
 
 		if (strcmp(boot_string(mount->target), "/") != 0)
 			continue;
-		if (mount->flags & LAMPO_MOUNT_OVERLAY)
-			result = overlay_new(mount->device, mount->node, &super);
+		if (mount->flags & LAMPO_MOUNT_IMAGE)
+			result = overlay_image_new(&super);
+		else if (mount->flags & LAMPO_MOUNT_OVERLAY)
+			result = overlay_host_new(mount->device, mount->node, &super);
 		else
 			result = virtiofs_new(mount->device, mount->node, mount->flags & LAMPO_MOUNT_READ_ONLY, "lampo",
 					      &super);

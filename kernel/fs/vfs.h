@@ -22,6 +22,7 @@
 struct inode;
 struct dentry;
 struct super;
+struct lower_ops;
 struct text;
 
 /* ---- inodes ---- */
@@ -192,6 +193,7 @@ struct super {
 	uint64_t next_ino;
 	uint32_t device;    /* virtio device */
 	uint64_t root_node; /* FUSE node id */
+	const struct lower_ops *lower; /* of an overlay */
 	/* 0: the dentry is still right (or was made so); -ESTALE: look it up again. May sleep. */
 	int (*revalidate)(struct dentry *dentry, const char *rest);
 	int (*statfs)(struct super *super, void *to); /* struct statfs, filled with defaults before */
@@ -280,7 +282,8 @@ void text_put(struct text *text, const void *data, uint64_t bytes);
 
 /* ---- kinds of file system ---- */
 int memfs_new(const char *type, const char *source, struct super **super); /* tmpfs */
-int overlay_new(unsigned device, uint64_t node, struct super **super);
+int overlay_host_new(unsigned device, uint64_t node, struct super **super);
+int overlay_image_new(struct super **super);
 int virtiofs_new(unsigned device, uint64_t node, bool read_only, const char *source, struct super **super);
 int devfs_new(struct super **super);
 int procfs_new(struct super **super);

@@ -127,7 +127,7 @@ static void virtiofs_free(struct inode *inode)
 
 static struct inode *virtiofs_inode(struct super *super, uint64_t id, const struct fuse_attr *attr)
 {
-	struct inode *inode = fuse_node_find(super, id);
+	struct inode *inode = node_find(super, id);
 	struct virtiofs_inode *v;
 
 	if (inode != NULL) {
@@ -146,7 +146,7 @@ static struct inode *virtiofs_inode(struct super *super, uint64_t id, const stru
 	}
 	fuse_to_inode(&v->inode, attr);
 	v->checked_ns = clock_monotonic();
-	fuse_node_insert(&v->node, &v->inode, super->device, id);
+	node_insert(&v->node, &v->inode, super->device, id);
 	return &v->inode;
 }
 

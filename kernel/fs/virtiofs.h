@@ -7,7 +7,7 @@
 
 struct virtiofs_inode {
 	struct inode inode;
-	struct fuse_node node;
+	struct node node;
 	uint64_t checked_ns; /* CLOCK_MONOTONIC: when the attributes came from the host */
 	bool wrote;          /* since then: times differ without anybody else having changed the file */
 };

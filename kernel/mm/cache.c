@@ -167,6 +167,45 @@ uint64_t cache_next(struct cache *cache, uint64_t index)
 	return cache_next_leaf(cache, &index) != NULL ? index : UINT64_MAX;
 }
 
+/* ---- pages of the image ---- */
+
+/* The page of the image that is in place of `index`, which is not in the tree; verified or not. NULL: none. */
+static int image_find(struct cache *cache, uint64_t index, struct page **page)
+{
+	struct cache_extent *extent = &cache->image;
+	*page = NULL;
+	if (!cache_in_image(cache) || index << PAGE_SHIFT >= cache->size)
+		return 0;
+	if (index - extent->index >= extent->pages) {
+		int r = cache->ops->locate(cache, index, extent);
+		if (r != 0)
+			extent->pages = 0;
+		if (extent->pages == 0)
+			return r;
+	}
+	*page = image_page(extent->offset + ((index - extent->index) << PAGE_SHIFT));
+	return 0;
+}
+
+/* The same, verified, together with those of [first, last] that lie in one extent with it. */
+static int image_get(struct cache *cache, uint64_t index, uint64_t first, uint64_t last, struct page **page)
+{
+	int r = image_find(cache, index, page);
+	if (r != 0 || *page == NULL)
+		return r;
+	const struct cache_extent *extent = &cache->image;
+	uint64_t from = max_u64(first, extent->index), to = min_u64(last + 1, extent->index + extent->pages);
+	return image_verify(extent->offset + ((index - extent->index) << PAGE_SHIFT), PAGE_SIZE,
+			    extent->offset + ((from - extent->index) << PAGE_SHIFT),
+			    extent->offset + ((to - extent->index) << PAGE_SHIFT));
+}
+
+void cache_verify_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last)
+{
+	struct page *page;
+	(void)image_get(cache, index, first, last, &page); /* who asks for the page hears of the error */
+}
+
 /* ---- pages ---- */
 
 struct page *cache_peek(struct cache *cache, uint64_t index)
@@ -174,15 +213,19 @@ struct page *cache_peek(struct cache *cache, uint64_t index)
 	struct page *page = page_find(cache, index);
 	if (page != NULL)
 		page_get(page);
+	else if (image_find(cache, index, &page) != 0 || (page != NULL && !image_is_verified(page)))
+		page = NULL;
 	return page;
 }
 
 /* Inserts a new zero page if there is none yet. */
 static int page_make(struct cache *cache, uint64_t index, struct page **page)
 {
-	*page = cache_peek(cache, index);
-	if (*page != NULL)
+	*page = page_find(cache, index);
+	if (*page != NULL) {
+		page_get(*page);
 		return 0;
+	}
 	*page = page_alloc_program(true);
 	if (*page == NULL)
 		return -ENOMEM;
@@ -246,13 +289,41 @@ int cache_get(struct cache *cache, uint64_t index, unsigned ahead, struct page *
 			return 0;
 		if (!cache_can_refill(cache) || index << PAGE_SHIFT >= cache->size)
 			return page_make(cache, index, page);
+		int r = image_get(cache, index, index, index + ahead, page);
+		if (r != 0 || *page != NULL)
+			return r;
 		/* A request costs more than the bytes in it: a small file comes whole. */
 		bool whole = cache->pages == 0 && cache->size <= CACHE_BATCH << PAGE_SHIFT && page_plenty(CACHE_BATCH);
-		int r = whole ? cache_fill(cache, 0, CACHE_BATCH)
-			      : cache_fill(cache, index, ahead < CACHE_BATCH ? ahead + 1 : CACHE_BATCH);
+		if (cache_in_image(cache)) /* what is left are holes and ends of files */
+			r = cache_fill(cache, index, 1);
+		else if (whole)
+			r = cache_fill(cache, 0, CACHE_BATCH);
+		else
+			r = cache_fill(cache, index, ahead < CACHE_BATCH ? ahead + 1 : CACHE_BATCH);
 		if (r != 0 && (r != -ENOMEM || cache_reclaim_mapped(CACHE_BATCH) == 0))
 			return r;
 	}
+}
+
+int cache_get_for_write(struct cache *cache, uint64_t index, struct page **page)
+{
+	int r = cache_get(cache, index, 0, page);
+	if (r != 0 || !page_is_image(*page))
+		return r;
+	struct page *copy = page_alloc_program(false);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(page_address(copy), page_address(*page), PAGE_SIZE);
+	r = page_insert(cache, index, copy);
+	if (r != 0) {
+		page_put(copy);
+		return r;
+	}
+	page_get(copy);
+	cache_mark_dirty(cache, index);
+	vma_unmap_image(cache, index);
+	*page = copy;
+	return 0;
 }
 
 void cache_mark_dirty(struct cache *cache, uint64_t index)
@@ -339,6 +410,7 @@ void cache_truncate(struct cache *cache, uint64_t size)
 	uint64_t end = min_u64(size, cache->size);
 	uint64_t tail = end & (PAGE_SIZE - 1);
 	cache->size = size;
+	cache->image.pages = 0;
 	cache->generation++; /* a fill that is under way has the old tail */
 	if (shrinks && !list_empty(&cache->mappings))
 		vma_unmap_cache(cache, keep);
@@ -351,6 +423,8 @@ void cache_truncate(struct cache *cache, uint64_t size)
 	struct page *last = tail != 0 ? page_find(cache, end >> PAGE_SHIFT) : NULL;
 	if (last != NULL)
 		memset((char *)page_address(last) + tail, 0, PAGE_SIZE - tail);
+	else if (tail != 0) /* will be a copy with the tail cleared */
+		vma_unmap_image(cache, end >> PAGE_SHIFT);
 	if (cache->pages == 0 && cache->height > 0) {
 		node_free(cache->root, cache->height - 1u);
 		cache->root = NULL;

@@ -58,7 +58,7 @@ static int write_part(struct cache *cache, uint64_t offset, uint64_t from, uint6
 	if (r != 0)
 		return r;
 	bool whole = n == PAGE_SIZE || (in_page == 0 && offset + n >= cache->size);
-	r = whole ? cache_get_for_overwrite(cache, index, &page) : cache_get(cache, index, 0, &page);
+	r = whole ? cache_get_for_overwrite(cache, index, &page) : cache_get_for_write(cache, index, &page);
 	if (r == -ENOMEM && cache_reclaim_mapped(CACHE_BATCH) > 0)
 		return -EAGAIN;
 	if (r != 0)

@@ -16,6 +16,8 @@
 
 #define ANONYMOUS_PAGES 16u /* mapped at the first fault; doubles while faults are sequential */
 #define FILE_PAGES 32u
+/* Each has to be compared with the image's tree first, which takes the monitor some 3 us. */
+#define IMAGE_PAGES 16u
 #define COPY_PAGES 32u
 #define WINDOW_MAX 512u
 #define RECLAIM_PAGES 256u        /* taken from programs when nothing else is left */
@@ -91,7 +93,7 @@ static int copy_entry(struct tlb_batch *batch, uint64_t *entry, uint64_t va, str
 {
 	uint64_t old = *entry;
 	struct page *old_page = old != 0 ? pte_page(old) : NULL;
-	if (old_page != NULL && old_page->kind == PAGE_USED && old_page->references == 1) {
+	if (old_page != NULL && page_is_own(old_page)) {
 		pte_write(entry, page_gpa(old_page) | rights);
 		return 0;
 	}
@@ -266,6 +268,10 @@ static int map_cached(struct mm *mm, struct vma *vma, struct range range, uint64
 static int read_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last, struct page **page)
 {
 	uint64_t start = index;
+	if (cache_in_image(cache)) {
+		cache_verify_around(cache, index, first, last);
+		return cache_get(cache, index, 0, page);
+	}
 	while (start > first) {
 		struct page *before = cache_peek(cache, start - 1);
 		if (before != NULL) {
@@ -318,7 +324,7 @@ static int read_error(int error, int *si_code) { return error == -ENOMEM ? SIGKI
 static int fault_copy(struct mm *mm, struct vma *vma, uint64_t va, int *si_code)
 {
 	uint64_t old = pt_get(mm, va);
-	if (old != 0 && pte_page(old)->kind != PAGE_CACHED) {
+	if (old != 0 && page_kind(pte_page(old)) != PAGE_CACHED) {
 		struct range one = {va, va + PAGE_SIZE};
 		return map_copies(mm, vma, one, va, NULL) == 0 ? 0 : SIGKILL;
 	}
@@ -349,15 +355,20 @@ static int fault_file(struct mm *mm, struct vma *vma, uint64_t va, bool write, i
 	bool data = (vma->prot & PROT_WRITE) != 0 && (vma->end - vma->start) <= DATA_SEGMENT_PAGES * PAGE_SIZE;
 	if (!vma_is_shared(vma) && (write || data))
 		return fault_copy(mm, vma, va, si_code);
-	struct range around = window_around(vma, va, FILE_PAGES);
+	struct range around = window_around(vma, va, cache_in_image(vma->cache) ? IMAGE_PAGES : FILE_PAGES);
 	struct page *page;
 	int r = file_page(mm, vma, va, around, &page);
 	if (r == 1)
 		return 0;
 	if (r != 0)
 		return read_error(r, si_code);
-	if (write)
+	if (write) {
+		page_put(page);
+		r = cache_get_for_write(vma->cache, index, &page); /* it is there: no sleep */
+		if (r != 0)
+			return read_error(r, si_code);
 		cache_mark_dirty(vma->cache, index);
+	}
 	r = map_cached(mm, vma, around, va, page);
 	page_put(page);
 	return r == 0 ? 0 : SIGKILL;

@@ -318,7 +318,7 @@ static bool write_needs_no_fault(const struct vma *vma, const struct page *page,
 		return false;
 	if (vma_is_shared(vma))
 		return (old & PTE_WRITE) != 0 || cache_is_memory(vma->cache);
-	return page->kind == PAGE_USED && page->references == 1;
+	return page_is_own(page);
 }
 
 static void protect_entries(struct tlb_batch *batch, const struct vma *vma)

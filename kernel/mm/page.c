@@ -49,6 +49,7 @@ void page_init(void)
 	state.end = (uint32_t)end;
 	state.frontier = state.first;
 	state.ready = (uint32_t)max_u64(state.first, min_u64(boot_info->populated_gpa >> PAGE_SHIFT, end));
+	image_init();
 	heap_init();
 	page_table_init();
 	cache_init_list();
@@ -56,6 +57,8 @@ void page_init(void)
 
 uint32_t page_frame(const struct page *page)
 {
+	if (page_is_image(page))
+		return (uint32_t)(IMAGE_FRAME + ((uint64_t)((const uint8_t *)page - (const uint8_t *)image_base()) >> PAGE_SHIFT));
 	uint64_t gpa = arch_virt_to_phys(page);
 	uint32_t frame = (uint32_t)(gpa >> PAGE_SHIFT);
 	if (frame < state.early_end)
@@ -66,20 +69,25 @@ uint32_t page_frame(const struct page *page)
 
 struct page *page_of_frame(uint32_t frame)
 {
+	if (frame >= IMAGE_FRAME)
+		return image_page((uint64_t)(frame - IMAGE_FRAME) << PAGE_SHIFT);
 	if (frame < state.early_end)
 		return &state.early[frame - state.first];
 	struct page *section = arch_phys_to_virt(align_down(frame, SECTION_FRAMES) << PAGE_SHIFT);
 	return &section[frame % SECTION_FRAMES];
 }
 
-void *page_address(const struct page *page) { return arch_phys_to_virt(page_gpa(page)); }
+void *page_address(const struct page *page)
+{
+	return page_is_image(page) ? (void *)(uintptr_t)page : arch_phys_to_virt(page_gpa(page));
+}
 
 uint64_t page_gpa(const struct page *page) { return (uint64_t)page_frame(page) << PAGE_SHIFT; }
 
 struct page *page_of_gpa(uint64_t gpa)
 {
 	uint64_t frame = gpa >> PAGE_SHIFT;
-	kassert(frame >= state.first && frame < state.frontier);
+	kassert(frame >= IMAGE_FRAME || (frame >= state.first && frame < state.frontier));
 	return page_of_frame((uint32_t)frame);
 }
 
@@ -259,12 +267,16 @@ void pages_free(void *va, unsigned order)
 
 void page_get(struct page *page)
 {
+	if (page_is_image(page))
+		return;
 	kassert(page->kind == PAGE_USED || page->kind == PAGE_CACHED);
 	page->references++;
 }
 
 void page_put(struct page *page)
 {
+	if (page_is_image(page))
+		return;
 	kassert((page->kind == PAGE_USED || page->kind == PAGE_CACHED) && page->references > 0);
 	if (--page->references == 0)
 		block_free(page_frame(page), 0);
@@ -274,6 +286,8 @@ uint32_t page_references(const struct page *page) { return page->references; }
 
 void page_gather_add(struct page_gather *gather, struct page *page)
 {
+	if (page_is_image(page))
+		return;
 	if (page->references > 1) {
 		page->references--;
 		return;

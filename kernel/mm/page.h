@@ -26,7 +26,7 @@ uint32_t page_references(const struct page *page);
 
 void *page_address(const struct page *page);
 uint64_t page_gpa(const struct page *page);
-struct page *page_of_gpa(uint64_t gpa); /* RAM only */
+struct page *page_of_gpa(uint64_t gpa); /* RAM and the image only */
 
 struct page_statistics {
 	uint64_t total, free, cached, kernel; /* pages */

@@ -3,6 +3,7 @@
 #ifndef NUCLEO_MM_PAGE_INTERNAL_H
 #define NUCLEO_MM_PAGE_INTERNAL_H
 
+#include "kernel/mm/image.h"
 #include "kernel/mm/page.h"
 
 #define PAGE_ORDER_MAX 9u /* 2 MiB */
@@ -14,6 +15,7 @@ enum page_kind {
 	PAGE_CACHED,     /* the same, and a cache holds one of the references */
 	PAGE_BLOCK,      /* first frame of pages_alloc()'s block of `order` */
 	PAGE_HEAP,       /* a slab; `order` is its size class */
+	PAGE_IMAGE,      /* of the image, which has no metadata: only page_kind() says so */
 };
 
 /* 16 bytes, so that the metadata of 1 MiB of memory fills one page. Lists link frame numbers; frame 0 is
@@ -32,6 +34,18 @@ struct page {
 	uint16_t used; /* objects of a slab */
 };
 _Static_assert(sizeof(struct page) == 16, "metadata stays compact");
+
+#define IMAGE_FRAME (LAMPO_GPA_IMAGE >> PAGE_SHIFT) /* the first */
+static inline bool page_is_image(const struct page *page) { return arch_in_image(page); }
+static inline enum page_kind page_kind(const struct page *page)
+{
+	return page_is_image(page) ? PAGE_IMAGE : (enum page_kind)page->kind;
+}
+/* One page table entry holds the only reference: the program that it belongs to may write there. */
+static inline bool page_is_own(const struct page *page)
+{
+	return page_kind(page) == PAGE_USED && page->references == 1;
+}
 
 uint32_t page_frame(const struct page *page);
 struct page *page_of_frame(uint32_t frame);

@@ -157,7 +157,7 @@ struct page *mm_private_page(struct mm *mm, uint64_t va)
 			continue;
 		}
 		struct page *old = pte_page(pte);
-		if (old->kind == PAGE_USED && old->references == 1)
+		if (page_is_own(old))
 			return old;
 		struct page *page = page_alloc_program(false);
 		if (page == NULL)

@@ -273,6 +273,24 @@ void vma_unmap_cache(struct cache *cache, uint64_t from)
 	}
 }
 
+void vma_unmap_image(struct cache *cache, uint64_t index)
+{
+	list_for_each(pos, &cache->mappings)
+	{
+		struct vma *vma = list_entry(pos, struct vma, cache_node);
+		uint64_t skip = (index << PAGE_SHIFT) - vma->offset; /* huge if it begins behind the page */
+		if (skip >= vma->end - vma->start)
+			continue;
+		uint64_t pte = pt_get(vma->mm, vma->start + skip);
+		if (pte == 0 || !page_is_image(pte_page(pte)))
+			continue; /* a private copy stays */
+		struct tlb_batch batch;
+		tlb_batch_init(&batch, vma->mm);
+		mm_zap(&batch, vma->start + skip, vma->start + skip + PAGE_SIZE);
+		tlb_batch_finish(&batch);
+	}
+}
+
 static void clean_range(struct tlb_batch *batch, uint64_t start, uint64_t end)
 {
 	for (uint64_t at = pt_next_table(batch->mm, start, end); at < end; at = pt_next_table(batch->mm, at, end)) {
@@ -310,7 +328,7 @@ static void zap_clean(struct tlb_batch *batch, const struct vma *vma)
 		uint64_t stop = min_u64(vma->end, align_down(at, TABLE_BYTES) + TABLE_BYTES);
 		for (; at < stop; at += PAGE_SIZE) {
 			uint64_t pte = table[pt_slot(at)];
-			if (pte == 0 || pte_page(pte)->kind != PAGE_CACHED ||
+			if (pte == 0 || page_kind(pte_page(pte)) != PAGE_CACHED ||
 			    cache_is_dirty(vma->cache, vma_index(vma, at)))
 				continue;
 			pte_write(&table[pt_slot(at)], 0);

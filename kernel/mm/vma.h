@@ -74,6 +74,8 @@ uint64_t vma_find_room(const struct mm *mm, uint64_t bytes, uint64_t align, uint
 
 /* For the cache: mappings of it lose their pages from byte `from` on. */
 void vma_unmap_cache(struct cache *cache, uint64_t from);
+/* Mappings of it lose the image's page at `index`: the cache has another now. */
+void vma_unmap_image(struct cache *cache, uint64_t index);
 /* Mappings of it lose their clean pages (memory is short). */
 void vma_unmap_clean(struct cache *cache);
 /* Shared writable mappings of it become read-only, so that the next write marks pages dirty again. */

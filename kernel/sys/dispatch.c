@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a number to the function that does the call. */
+#include "kernel/mm/image.h"
 #include "kernel/mm/mm.h"
 #include "kernel/proc/process.h"
 #include "kernel/sys/strace.h"
@@ -78,6 +79,9 @@ static void report_counts(void)
 	     syscall_statistics.calls, mm->mapped_pages, mm->resident_pages, mm->faults, mm->faults_major);
 	klog("lampo: of %lu pages of memory %lu are free, %lu hold files, %lu are the kernel's own", pages.total, pages.free,
 	     pages.cached, pages.kernel);
+	if (image_bytes() != 0)
+		klog("lampo: %lu of the image's %lu blocks verified in %lu requests", image_statistics.blocks,
+		     image_bytes() >> PAGE_SHIFT, image_statistics.requests);
 	arch_report_counts();
 }
 

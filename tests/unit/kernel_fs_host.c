@@ -84,6 +84,11 @@ void vma_unmap_cache(struct cache *cache, uint64_t from)
 	(void)cache;
 	(void)from;
 }
+void vma_unmap_image(struct cache *cache, uint64_t index)
+{
+	(void)cache;
+	(void)index;
+}
 void vma_unmap_clean(struct cache *cache) { (void)cache; }
 void page_table_init(void);
 void page_table_init(void) {}

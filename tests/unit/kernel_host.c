@@ -9,6 +9,7 @@
 #include "kernel/mm/page.h"
 
 uint8_t *nucleo_host_ram;
+uint8_t *nucleo_host_image;
 static struct lampo_boot_info info;
 struct lampo_boot_info *boot_info = &info;
 struct process host_process;
@@ -72,6 +73,14 @@ void arch_doorbell_mailbox(unsigned port, uint64_t a, uint64_t b)
 		host_counts.populated_end = a + b;
 	} else if (port == LAMPO_PORT_RELEASE)
 		host_counts.releases++;
+}
+
+uint64_t (*host_verify_image)(uint64_t block, unsigned count);
+
+uint64_t arch_verify_image(uint64_t block, unsigned count)
+{
+	host_counts.verifies++;
+	return host_verify_image != NULL ? host_verify_image(block, count) : UINT64_MAX;
 }
 
 void arch_random(void *to, size_t n)

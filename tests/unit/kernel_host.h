@@ -14,10 +14,13 @@ extern struct thread host_thread;
 
 /* What the code under test asked the machine for. */
 struct host_counts {
-	unsigned flushes, populates, releases;
+	unsigned flushes, populates, releases, verifies;
 	uint64_t flush_bytes, populated_end;
 };
 extern struct host_counts host_counts;
+
+/* For LAMPO_PORT_VERIFY. NULL: all blocks are as they should be. */
+extern uint64_t (*host_verify_image)(uint64_t block, unsigned count);
 
 /* Fresh zeroed RAM of `bytes` (<= HOST_RAM_BYTES), page_init() done. */
 void host_reset(uint64_t bytes);

@@ -199,7 +199,7 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(mm_map(mm, &at, 4096, RW, ANON | MAP_FIXED, NULL, 0), -EPERM);
 	at = USER_MAX - 4096;
 	assert_int_equal(mm_map(mm, &at, 8192, RW, ANON | MAP_FIXED, NULL, 0), -ENOMEM);
-	at = LAMPO_VA_IMAGE;
+	at = LAMPO_VA_KERNEL;
 	assert_int_equal(mm_map(mm, &at, 4096, RW, ANON | MAP_FIXED, NULL, 0), -ENOMEM);
 	at = UINT64_MAX & PAGE_MASK;
 	assert_int_equal(mm_map(mm, &at, 4096, RW, ANON | MAP_FIXED, NULL, 0), -ENOMEM);
@@ -210,7 +210,7 @@ static void bad_arguments_are_refused(void **state)
 	assert_int_equal(mm_unmap(mm, 0x1000, 4096), 0);
 	assert_int_equal(mm_protect(mm, 0x12345000, 4096, RW), -ENOMEM);
 	assert_int_equal(mm_protect(mm, 0x12345001, 4096, RW), -EINVAL);
-	assert_int_equal(mm_protect(mm, LAMPO_VA_IMAGE, 4096, RW), -ENOMEM);
+	assert_int_equal(mm_protect(mm, LAMPO_VA_KERNEL, 4096, RW), -ENOMEM);
 	assert_int_equal(mm_advise(mm, 0x1000, 4096, 9999), -EINVAL);
 	assert_int_equal(mm_advise(mm, 0x1000, 4096, MADV_DONTNEED), -ENOMEM);
 	assert_int_equal(mm_remap(mm, 0x1000, 4096, 8192, MREMAP_MAYMOVE, 0), -EFAULT);
@@ -262,7 +262,7 @@ static void signals_tell_why(void **state)
 	expect_fault(0, READ, SIGSEGV, SEGV_MAPERR);
 	expect_fault(0x12345678, WRITE, SIGSEGV, SEGV_MAPERR);
 	expect_fault(LAMPO_VA_DIRECT, READ, SIGSEGV, SEGV_MAPERR);
-	expect_fault(LAMPO_VA_IMAGE + 64, WRITE, SIGSEGV, SEGV_MAPERR);
+	expect_fault(LAMPO_VA_KERNEL + 64, WRITE, SIGSEGV, SEGV_MAPERR);
 	expect_fault(UINT64_MAX, READ, SIGSEGV, SEGV_MAPERR);
 	expect_fault(at, WRITE, SIGSEGV, SEGV_ACCERR);
 	expect_fault(at, FETCH, SIGSEGV, SEGV_ACCERR);
@@ -419,7 +419,7 @@ static void remapping_keeps_the_content(void **state)
 	user_get(&value, 0x40000000 + 2 * PAGE_SIZE);
 	assert_int_equal(value, 2);
 	expect_fault(0x40000000 + 3 * PAGE_SIZE, READ, SIGSEGV, SEGV_MAPERR);
-	assert_int_equal(mm_remap(mm, 0x40000000, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, LAMPO_VA_IMAGE),
+	assert_int_equal(mm_remap(mm, 0x40000000, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, LAMPO_VA_KERNEL),
 			 -EINVAL);
 }
 
