@@ -72,6 +72,29 @@ static const struct command_option rm_options[] = {
     {"force", 'f', COMPLETE_NOTHING, NULL, "End a VM that is running. A VM that does not exist is no error."},
 };
 
+static const struct command_option build_options[] = {
+    {"tag", 't', COMPLETE_NOTHING, "NAME",
+     "Give the image this name; may be given several times. An image that had it before loses it. Without a name the image can only be "
+     "addressed by its digest, and lampo prune deletes it."},
+    {"file", 'f', COMPLETE_FILE, "FILE",
+     "Read the Lampofile from FILE, or from standard input if it is -. Default: Lampofile, or else Dockerfile, in CONTEXT."},
+    {"program", 'p', COMPLETE_PROGRAM, "PROGRAM",
+     "Package this program of the host, a path or a name to be found in PATH, with all it needs."},
+    {"add", 'a', COMPLETE_FILE, "HOST[:GUEST]",
+     "With --program: add a file or directory, and the libraries that its programs need. A relative directory's contents are put into /app, "
+     "a relative file too; an absolute path stays what it is; GUEST puts it elsewhere. The first directory that was put somewhere "
+     "becomes the working directory."},
+    {"with", 0, COMPLETE_NOTHING, "GROUP",
+     "With --program: add files that are needed only sometimes: certs, tzdata, locales, gconv, terminfo, shell, python-packages, "
+     "perl-packages, node-packages."},
+    {"env", 'e', COMPLETE_NOTHING, "K=V", "With --program: set an environment variable in the image."},
+    {"entrypoint", 0, COMPLETE_NOTHING, "PROGRAM",
+     "With --program: what the image runs, a path or a JSON array with arguments. Default: the program."},
+    {"dry-run", 0, COMPLETE_NOTHING, NULL, "With --program: build nothing, list what would go into the image, and why."},
+    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Show no progress."},
+    {"json", 0, COMPLETE_NOTHING, NULL, "Print the digest, names and, with --program, the files and why they are there, as JSON."},
+};
+
 static const struct command_option images_options[] = {
     {"quiet", 'q', COMPLETE_NOTHING, NULL, "Print digests only."},
     {"names", 0, COMPLETE_NOTHING, NULL, "Print names only."},
@@ -87,29 +110,6 @@ static const struct command_option image_history_options[] = {OPTION_JSON};
 static const struct command_option rmi_options[] = {
     {"force", 'f', COMPLETE_NOTHING, NULL,
      "Remove all names of an image that is given by its digest. An image that does not exist is no error."},
-};
-
-#define OPTIONS_REGISTRY                                                                                               \
-	{"ca-file", 0, COMPLETE_FILE, "FILE",                                                                          \
-	 "Trust the certificate authorities in FILE (PEM), too. Default: those in $LAMPO_CA_FILE."},                   \
-	    {"plain-http", 0, COMPLETE_NOTHING, NULL,                                                                  \
-	     "Speak to the registry without encryption. Without this that is done only with a registry on this "       \
-	     "machine, if it does not speak TLS."},                                                                    \
-	{                                                                                                              \
-		"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."                                      \
-	}
-
-static const struct command_option pull_options[] = {
-    {"convert", 0, COMPLETE_NOTHING, NULL,
-     "Fetch and convert the original's layers even if an image of Lampo's own form is attached to it."},
-    OPTIONS_REGISTRY,
-};
-
-static const struct command_option push_options[] = {
-    {"format", 0, COMPLETE_NOTHING, "FORMAT",
-     "What to push: lampo, the image as it is, compressed (default); raw, the same without compression; oci, an image with one "
-     "layer that other tools can run."},
-    OPTIONS_REGISTRY,
 };
 
 static const struct command_option doctor_options[] = {OPTION_JSON};
@@ -215,38 +215,26 @@ const struct command commands[COMMAND_COUNT] = {
 	    .completion = COMPLETE_VM,
 	    OPTIONS(rm_options),
 	},
-    [COMMAND_PULL] =
+    [COMMAND_BUILD] =
 	{
-	    .name = "pull",
+	    .name = "build",
 	    .program = PROGRAM_IMAGE,
-	    .arguments = "HOST[:PORT]/PATH[:TAG][@DIGEST]",
-	    .summary = "Fetch an image from a registry",
-	    .text = "Fetches an image and prints its digest. If the registry has it in Lampo's own form, attached to the original "
-		    "or under the name itself, that is taken; otherwise the layers for linux/amd64 are fetched and converted. What is "
-		    "there and whole is not fetched again; what is damaged is replaced. A pull that was interrupted goes on "
-		    "where it was.\n"
+	    .arguments = "CONTEXT | --program PROGRAM [-- ARG...]",
+	    .summary = "Make an image",
+	    .text = "Makes an image and prints its digest. The same input gives the same digest.\n"
 		    "\n"
-		    "Credentials are those of docker and podman: $DOCKER_CONFIG/config.json (default: ~/.docker/config.json) with its "
-		    "credential helpers, then $XDG_RUNTIME_DIR/containers/auth.json. Certificates are looked for in certs.d/HOST[:PORT] "
-		    "below ~/.config/containers, /etc/containers and /etc/docker. LAMPO_CONNECT_TIMEOUT (default: 10) and "
-		    "LAMPO_STALL_TIMEOUT (default: 30) say after how many seconds without an answer or progress an attempt is given up.",
-	    .arguments_min = 1,
-	    .arguments_max = 1,
-	    OPTIONS(pull_options),
-	},
-    [COMMAND_PUSH] =
-	{
-	    .name = "push",
-	    .program = PROGRAM_IMAGE,
-	    .arguments = "IMAGE [HOST[:PORT]/PATH[:TAG]]",
-	    .summary = "Send an image to a registry",
-	    .text = "Sends an image to where its name says, or to another place, and prints the digest of the manifest that the registry "
-		    "has of it. An image that was pulled from the same repository is attached to the original, whose tag stays as it "
-		    "is: whoever pulls it by Lampo gets the attached one. Credentials and certificates: see lampo pull.",
-	    .arguments_min = 1,
-	    .arguments_max = 2,
-	    .completion = COMPLETE_IMAGE,
-	    OPTIONS(push_options),
+		    "With a directory CONTEXT it follows the Lampofile there. That is a Dockerfile in which nothing is run: FROM, COPY, ENV, "
+		    "WORKDIR, USER, EXPOSE, ENTRYPOINT, CMD and LABEL. Files that .lampoignore, or else .dockerignore, names are left out.\n"
+		    "\n"
+		    "With --program it packages a program of the host with what it needs: libraries, interpreter, the interpreter's standard "
+		    "library, and files that libraries are known to read. Files keep their paths; their owner becomes root. What "
+		    "follows -- are the program's arguments when lampo run names none. What a file needs but is not "
+		    "there is noted on standard error.\n"
+		    "\n"
+		    "If SOURCE_DATE_EPOCH is set, that is when the image was made, and no file in it is newer.",
+	    .arguments_max = -1,
+	    .completion = COMPLETE_DIRECTORY,
+	    OPTIONS(build_options),
 	},
     [COMMAND_IMAGES] =
 	{

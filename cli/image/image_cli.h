@@ -10,13 +10,12 @@
 #include "cli/image/progress.h"
 
 /* clang-format off */
-command_function cmd_pull;
-command_function cmd_push;
 command_function cmd_images;
 command_function cmd_image_inspect;
 command_function cmd_image_verify;
 command_function cmd_image_history;
 command_function cmd_tag;
+command_function cmd_build;
 command_function cmd_rmi;
 command_function cmd_prune;
 /* clang-format on */

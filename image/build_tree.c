@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walking and copying in trees of images that are being built. */
+#include "image/build_tree.h"
+
+#include <errno.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "image/text.h"
+
+#define LINKS_MAX 40u
+
+/* ---- names ---- */
+
+struct walk {
+	struct tree *tree;
+	unsigned flags, links;
+	uint32_t uid, gid;
+	char *rest; /* what is left of the path; owned */
+	struct tree_node *node;
+};
+
+static int make_dir(const struct walk *w, struct tree_node *dir, const char *name, size_t length,
+		    struct tree_node **made)
+{
+	int code = tree_add(w->tree, dir, name, length, S_IFDIR | 0755, made);
+
+	if (code == 0) {
+		(*made)->inode->uid = w->uid;
+		(*made)->inode->gid = w->gid;
+	}
+	return code;
+}
+
+/* The rest of the path is to be looked for behind a link's target. */
+static int follow(struct walk *w, const struct tree_node *link, const char *rest)
+{
+	const char *target = link->inode->target != NULL ? link->inode->target : "";
+	struct text path = {0};
+
+	if (++w->links > LINKS_MAX)
+		return -ELOOP;
+	if (*target == '\0')
+		return -ENOENT;
+	int code = text_add_string(&path, target);
+	if (code == 0)
+		code = text_add_char(&path, '/');
+	if (code == 0)
+		code = text_add_string(&path, rest);
+	if (code == 0) {
+		if (*target == '/')
+			w->node = tree_root(w->tree);
+		free(w->rest);
+		w->rest = text_take(&path);
+	}
+	text_free(&path);
+	return code;
+}
+
+/* Takes one component. 1: the walk is over, *place is filled in. */
+static int step(struct walk *w, const char **at, struct build_place *place)
+{
+	const char *name = *at + strspn(*at, "/");
+	size_t length = strcspn(name, "/");
+	const char *rest = name + length + strspn(name + length, "/");
+	bool last = *rest == '\0';
+
+	if (length == 0 || (length == 1 && *name == '.') || (length == 2 && memcmp(name, "..", 2) == 0)) {
+		if (length == 2 && w->node->parent != NULL)
+			w->node = w->node->parent;
+		*at = rest;
+		*place = (struct build_place){.node = w->node, .dir = w->node->parent};
+		if (w->node->parent != NULL)
+			memcpy(place->name, w->node->name, w->node->name_length);
+		return last;
+	}
+	if (!S_ISDIR(w->node->inode->mode))
+		return -ENOTDIR;
+	if (length >= sizeof(place->name))
+		return -ENAMETOOLONG;
+	struct tree_node *child = tree_find(w->node, name, length);
+	if (child != NULL && S_ISLNK(child->inode->mode) && (!last || (w->flags & BUILD_WALK_FOLLOW) != 0)) {
+		int code = follow(w, child, rest);
+		*at = w->rest;
+		return code;
+	}
+	if (child == NULL && !last) {
+		int code = (w->flags & BUILD_WALK_MAKE) != 0 ? make_dir(w, w->node, name, length, &child) : -ENOENT;
+		if (code < 0)
+			return code;
+	}
+	*place = (struct build_place){.node = child, .dir = w->node};
+	memcpy(place->name, name, length);
+	if (last)
+		return 1;
+	w->node = child;
+	*at = rest;
+	return 0;
+}
+
+int build_walk(struct tree *tree, const char *path, unsigned flags, uint32_t uid, uint32_t gid,
+	       struct build_place *place)
+{
+	struct walk w = {
+	    .tree = tree, .flags = flags, .uid = uid, .gid = gid, .rest = strdup(path), .node = tree_root(tree)};
+	const char *at = w.rest;
+	int code = w.rest != NULL ? 0 : -ENOMEM;
+
+	while (code == 0)
+		code = step(&w, &at, place);
+	free(w.rest);
+	return code < 0 ? code : 0;
+}
+
+int build_walk_dir(struct tree *tree, const char *path, uint32_t uid, uint32_t gid, struct tree_node **dir)
+{
+	struct build_place place;
+	struct walk w = {.tree = tree, .uid = uid, .gid = gid};
+	int code = build_walk(tree, path, BUILD_WALK_FOLLOW | BUILD_WALK_MAKE, uid, gid, &place);
+
+	if (code < 0)
+		return code;
+	if (place.node == NULL)
+		return make_dir(&w, place.dir, place.name, strlen(place.name), dir);
+	*dir = place.node;
+	return S_ISDIR(place.node->inode->mode) ? 0 : -ENOTDIR;
+}
+
+/* ---- hard links ---- */
+
+struct link_entry {
+	uint64_t a, b;
+	struct tree_inode *inode;
+};
+
+static int compare_links(const void *one, const void *two)
+{
+	const struct link_entry *x = one, *y = two;
+
+	if (x->a != y->a)
+		return x->a < y->a ? -1 : 1;
+	return x->b != y->b ? (x->b < y->b ? -1 : 1) : 0;
+}
+
+int build_links_add(void **map, uint64_t a, uint64_t b, struct tree_inode *inode)
+{
+	struct link_entry *entry = malloc(sizeof(*entry));
+
+	if (entry == NULL)
+		return -ENOMEM;
+	*entry = (struct link_entry){a, b, inode};
+	struct link_entry **found = tsearch(entry, map, compare_links);
+	if (found == NULL || *found != entry)
+		free(entry);
+	if (found != NULL)
+		(*found)->inode = inode;
+	return found == NULL ? -ENOMEM : 0;
+}
+
+struct tree_inode *build_links_find(void *const *map, uint64_t a, uint64_t b)
+{
+	struct link_entry wanted = {.a = a, .b = b};
+	struct link_entry **found = tfind(&wanted, map, compare_links);
+
+	return found != NULL ? (*found)->inode : NULL;
+}
+
+void build_links_free(void **map)
+{
+	tdestroy(*map, free);
+	*map = NULL;
+}
+
+/* ---- copying ---- */
+
+static int copy_attributes(const struct build_copy *copy, const struct tree_inode *from, struct tree_inode *to)
+{
+	if (copy->mode >= 0 && !S_ISLNK(from->mode))
+		to->mode = (from->mode & S_IFMT) | (uint32_t)copy->mode;
+	else
+		to->mode = from->mode;
+	to->uid = copy->uid >= 0 ? (uint32_t)copy->uid : from->uid;
+	to->gid = copy->gid >= 0 ? (uint32_t)copy->gid : from->gid;
+	to->mtime = from->mtime;
+	to->mtime_ns = from->mtime_ns;
+	for (const struct tree_xattr *x = from->xattrs; x != NULL; x = x->next) {
+		int code = tree_set_xattr(to, x->name, x->value, x->value_bytes);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+int build_copy_directory_metadata(const struct build_copy *copy, const struct tree_inode *from, struct tree_inode *to)
+{
+	return copy_attributes(copy, from, to);
+}
+
+/* Makes room for dir/name. */
+static int clear(struct build_copy *copy, struct tree_node *dir, const char *name)
+{
+	struct tree_node *old = tree_find(dir, name, strlen(name));
+
+	if (old == NULL)
+		return 0;
+	if (S_ISDIR(old->inode->mode))
+		return -EISDIR;
+	/* It may be the last name of an inode that links point at no more; new ones must not find it. */
+	build_links_free(&copy->links);
+	tree_remove(copy->tree, old);
+	return 0;
+}
+
+static int copy_file(struct build_copy *copy, const struct tree_inode *from, struct tree_node *dir, const char *name)
+{
+	bool linked = from->links > 1;
+	struct tree_inode *known = linked ? build_links_find(&copy->links, (uintptr_t)from, 0) : NULL;
+	struct tree_node *node;
+	int code = clear(copy, dir, name);
+
+	if (code == 0 && known != NULL && copy->links != NULL)
+		return tree_link(copy->tree, dir, name, strlen(name), known, &node);
+	if (code == 0)
+		code = tree_add(copy->tree, dir, name, strlen(name), from->mode, &node);
+	if (code < 0)
+		return code;
+	node->inode->rdev_major = from->rdev_major;
+	node->inode->rdev_minor = from->rdev_minor;
+	node->inode->nid = from->nid;
+	code = copy_attributes(copy, from, node->inode);
+	if (code == 0 && S_ISLNK(from->mode) && from->target != NULL)
+		code = tree_set_target(node->inode, from->target, strlen(from->target));
+	if (code == 0 && linked)
+		code = build_links_add(&copy->links, (uintptr_t)from, 0, node->inode);
+	return code;
+}
+
+/* A link in the image that leads to a directory stands for it, as in "COPY rootfs /" onto /lib -> usr/lib. */
+static int real_directory(struct build_copy *copy, struct tree_node **node)
+{
+	struct text path = {0};
+	struct build_place place;
+	int code = 0;
+
+	if (S_ISDIR((*node)->inode->mode))
+		return 0;
+	if (!S_ISLNK((*node)->inode->mode))
+		return -ENOTDIR;
+	/* The path of the link, from the end. */
+	for (const struct tree_node *n = *node; n->parent != NULL && code == 0; n = n->parent) {
+		struct text longer = {0};
+		code = text_add_char(&longer, '/');
+		if (code == 0)
+			code = text_add(&longer, n->name, n->name_length);
+		if (code == 0 && path.length > 0)
+			code = text_add(&longer, path.data, path.length);
+		text_free(&path);
+		path = longer;
+	}
+	if (code == 0)
+		code = build_walk(copy->tree, path.data, BUILD_WALK_FOLLOW, 0, 0, &place);
+	text_free(&path);
+	if (code == 0 && (place.node == NULL || !S_ISDIR(place.node->inode->mode)))
+		code = -ENOTDIR;
+	if (code == 0)
+		*node = place.node;
+	return code;
+}
+
+int build_copy_node(struct build_copy *copy, const struct tree_node *from, struct tree_node *dir, const char *name)
+{
+	struct tree_node *node = tree_find(dir, name, strlen(name));
+	int code = 0;
+
+	if (!S_ISDIR(from->inode->mode))
+		return copy_file(copy, from->inode, dir, name);
+	if (node == NULL)
+		code = tree_add(copy->tree, dir, name, strlen(name), from->inode->mode, &node);
+	else
+		code = real_directory(copy, &node);
+	if (code == 0)
+		code = copy_attributes(copy, from->inode, node->inode);
+	return code < 0 ? code : build_copy_children(copy, from, node);
+}
+
+int build_copy_children(struct build_copy *copy, const struct tree_node *from, struct tree_node *dir)
+{
+	/* Sorting changes the order in which a directory keeps its children, nothing that can be seen. */
+	struct tree_node **children = from->child_count > 0 ? tree_sorted((struct tree_node *)from) : NULL;
+	char name[256];
+	int code = 0;
+
+	if (from->child_count > 0 && children == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < from->child_count && code == 0; i++) {
+		if (children[i]->name_length >= sizeof(name))
+			return -ENAMETOOLONG;
+		memcpy(name, children[i]->name, children[i]->name_length);
+		name[children[i]->name_length] = '\0';
+		code = build_copy_node(copy, children[i], dir, name);
+	}
+	return code;
+}
+
+void build_copy_fini(struct build_copy *copy) { build_links_free(&copy->links); }
