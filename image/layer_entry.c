@@ -22,17 +22,15 @@ static bool name_is(const struct layer_place *place, const char *name)
 /* layer.md, "Whiteouts". A whiteout of what is not there is fine. */
 static int whiteout(struct layer_names *names, const struct layer_place *place, struct err *err)
 {
-	if (place->dir == NULL)
-		return 0;
 	if (name_is(place, OPAQUE))
-		return layer_names_hide_children(names, place->dir, err);
+		return place->dir != NULL ? layer_names_hide_children(names, place->dir, err) : 0;
 	const char *name = place->name + WHITEOUT_BYTES;
 	size_t length = place->length - WHITEOUT_BYTES;
 	if (length == 0 || (length == 1 && name[0] == '.') || (length == 2 && name[0] == '.' && name[1] == '.'))
 		return err_set(err, -EINVAL, "a whiteout of nothing!");
 	if (length >= WHITEOUT_BYTES && memcmp(name, WHITEOUT, WHITEOUT_BYTES) == 0)
 		return err_set(err, -EINVAL, "an unknown kind of whiteout!");
-	struct tree_node *node = tree_find(place->dir, name, length);
+	struct tree_node *node = place->dir != NULL ? tree_find(place->dir, name, length) : NULL;
 	return node != NULL ? layer_names_hide(names, node, err) : 0;
 }
 

@@ -107,10 +107,8 @@ int layer_names_find(struct layer_names *names, const char *path, bool make, str
 	while (r == 0 && *path != '\0') {
 		size_t length = strcspn(path, "/");
 		if (length > 0 && !is_dot(path, length)) {
-			if (place->length > 0)
+			if (place->length > 0 && place->dir != NULL)
 				r = step(names, place->name, place->length, make, &links, &place->dir, err);
-			if (r < 0 || place->dir == NULL)
-				return r;
 			place->name = path;
 			place->length = length;
 		}

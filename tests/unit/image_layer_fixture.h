@@ -52,14 +52,15 @@ static inline void tar_free(struct tar *tar)
 }
 
 struct tar_header {
-	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[8], uname[32], gname[32], major[8],
-	    minor[8], prefix[155], pad[12];
+	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], sum[8], type, link[100], magic[8], uname[32],
+	    gname[32], major[8], minor[8], prefix[155], pad[12];
 };
 _Static_assert(sizeof(struct tar_header) == 512, "a block");
 
 static inline struct tar_header tar_header(const char *name, char type, uint64_t size)
 {
-	struct tar_header h = {.mode = "0000644", .uid = "0000000", .gid = "0000000", .mtime = "00000000001", .type = type};
+	struct tar_header h = {
+	    .mode = "0000644", .uid = "0000000", .gid = "0000000", .mtime = "00000000001", .type = type};
 
 	memcpy(h.magic, "ustar\00000", 8);
 	memcpy(h.name, name, min_u64(strlen(name), 100));
@@ -213,7 +214,8 @@ static inline void fixture_open(struct fixture *f)
 	assert_int_equal(image_writer_open(&f->writer, f->fd, &IMAGE_LIMITS_DEFAULT, &f->err), 0);
 }
 
-static inline int fixture_apply_source(struct fixture *f, struct memory_source *memory, const char *digest, const char *diff_id)
+static inline int fixture_apply_source(struct fixture *f, struct memory_source *memory, const char *digest,
+				       const char *diff_id)
 {
 	struct layer_source source = {
 	    .read = memory_read, .context = memory, .name = "the layer", .digest = digest, .diff_id = diff_id};

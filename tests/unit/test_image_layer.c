@@ -244,8 +244,9 @@ static void hard_links_reach_older_layers(void **state)
 
 static void names_are_bytes(void **state)
 {
-	static const char *const names[] = {"nfd-e\xcc\x81", "nfc-\xc3\xa9", "invalid-\xff\xfe", "new\nline", "back\\slash", " ", "...",
-					    "\xe1\x84\x92\xe1\x85\xa1"};
+	static const char *const names[] = {
+	    "nfd-e\xcc\x81",           "nfc-\xc3\xa9", "invalid-\xff\xfe", "new\nline", "back\\slash", " ", "...",
+	    "\xe1\x84\x92\xe1\x85\xa1"};
 	struct fixture f;
 	struct tar t = {0};
 	char name[4200] = "", target[4096];
