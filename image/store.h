@@ -77,7 +77,12 @@ void store_draft_abandon_all(void);
 /* Names. store_tag replaces a name that is there. */
 int store_tag(struct store *store, const struct image_digest *digest, const char *name,
 	      const struct store_origin *origin, struct err *err);
+/* Several names (NULL-terminated), all or none of them. */
+int store_tag_all(struct store *store, const struct image_digest *digest, const char *const *names,
+		  const struct store_origin *origin, struct err *err);
 int store_untag(struct store *store, const char *name, struct err *err); /* -ENOENT */
+/* All names of an image at once. */
+int store_untag_all(struct store *store, const struct image_digest *digest, struct err *err);
 /* Removes image files without a name, rubbish in tmp and quarantine. wait: for others who use the store; otherwise
  * -EBUSY. */
 struct store_pruned {

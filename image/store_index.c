@@ -266,51 +266,96 @@ int store_plain_name(const char *text, char name[REFERENCE_MAX], struct err *err
 	return err_hint(err, "leave away what begins with '@'");
 }
 
-int store_tag(struct store *store, const struct image_digest *digest, const char *name,
-	      const struct store_origin *origin, struct err *err)
+/* Reads, lets `change` do its work, and writes, all under the lock. */
+static int change_index(struct store *store,
+			int (*change)(struct store_index *index, const void *what, struct err *err), const void *what,
+			struct err *err)
 {
-	char plain[REFERENCE_MAX];
 	struct store_index index;
-	int code = store_plain_name(name, plain, err);
 
-	if (code < 0)
-		return code;
 	FD_AUTO int lock = store_index_lock(store, err);
 	if (lock < 0)
 		return lock;
-	code = store_index_read(store, &index, err);
+	int code = store_index_read(store, &index, err);
 	if (code == 0)
-		code = store_index_set(&index, plain, digest, origin, err);
+		code = change(&index, what, err);
 	if (code == 0)
 		code = store_index_write(store, &index, err);
 	store_index_free(&index);
 	return code;
 }
 
+struct tagging {
+	const struct image_digest *digest;
+	const char *const *names;
+	const struct store_origin *origin;
+};
+
+static int add_names(struct store_index *index, const void *what, struct err *err)
+{
+	const struct tagging *tagging = what;
+	char plain[REFERENCE_MAX];
+
+	for (const char *const *name = tagging->names; *name != NULL; name++) {
+		int code = store_plain_name(*name, plain, err);
+		if (code == 0)
+			code = store_index_set(index, plain, tagging->digest, tagging->origin, err);
+		if (code < 0)
+			return code;
+	}
+	return 0;
+}
+
+int store_tag_all(struct store *store, const struct image_digest *digest, const char *const *names,
+		  const struct store_origin *origin, struct err *err)
+{
+	return change_index(store, add_names, &(struct tagging){digest, names, origin}, err);
+}
+
+int store_tag(struct store *store, const struct image_digest *digest, const char *name,
+	      const struct store_origin *origin, struct err *err)
+{
+	return store_tag_all(store, digest, (const char *const[]){name, NULL}, origin, err);
+}
+
+static void remove_entry(struct store_index *index, size_t at)
+{
+	memmove(&index->entries[at], &index->entries[at + 1], (index->count - at - 1) * sizeof(index->entries[0]));
+	index->count--;
+}
+
+static int remove_name(struct store_index *index, const void *what, struct err *err)
+{
+	const char *name = what;
+	const struct store_entry *entry = store_index_find(index, name);
+
+	if (entry == NULL) {
+		err_set(err, -ENOENT, "there is no image named %s!", name);
+		return err_hint(err, "'lampo images' lists the images");
+	}
+	remove_entry(index, (size_t)(entry - index->entries));
+	return 0;
+}
+
 int store_untag(struct store *store, const char *name, struct err *err)
 {
 	char plain[REFERENCE_MAX];
-	struct store_index index;
 	int code = store_plain_name(name, plain, err);
 
-	if (code < 0)
-		return code;
-	FD_AUTO int lock = store_index_lock(store, err);
-	if (lock < 0)
-		return lock;
-	code = store_index_read(store, &index, err);
-	if (code < 0)
-		return code;
-	struct store_entry *entry = (struct store_entry *)store_index_find(&index, plain);
-	if (entry == NULL) {
-		code = err_set(err, -ENOENT, "there is no image named %s!", plain);
-		err_hint(err, "'lampo images' lists the images");
-	} else {
-		size_t after = index.count - (size_t)(entry - index.entries) - 1;
-		memmove(entry, entry + 1, after * sizeof(*entry));
-		index.count--;
-		code = store_index_write(store, &index, err);
-	}
-	store_index_free(&index);
-	return code;
+	return code < 0 ? code : change_index(store, remove_name, plain, err);
+}
+
+static int remove_names(struct store_index *index, const void *what, struct err *err)
+{
+	const struct store_entry *entry;
+
+	(void)err;
+	while ((entry = store_index_digest(index, what)) != NULL)
+		remove_entry(index, (size_t)(entry - index->entries));
+	return 0;
+}
+
+int store_untag_all(struct store *store, const struct image_digest *digest, struct err *err)
+{
+	return change_index(store, remove_names, digest, err);
 }

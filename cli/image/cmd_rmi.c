@@ -20,17 +20,8 @@ static bool is_name(const char *text, const struct store_entry *entry)
 	return strcmp(name, entry->name) == 0;
 }
 
-static int untag(struct store *store, const char *name, struct err *err)
-{
-	int code = store_untag(store, name, err);
-
-	if (code == 0)
-		printf("untagged %s\n", name);
-	return code;
-}
-
 /* All names of the image; without force only if it has no more than one. */
-static int untag_all(struct store *store, const struct store_entry *entry, bool force, struct err *err)
+static int untag_all(struct store *store, const struct image_digest *digest, bool force, struct err *err)
 {
 	struct store_entry *entries;
 	size_t count, names = 0;
@@ -38,18 +29,28 @@ static int untag_all(struct store *store, const struct store_entry *entry, bool 
 
 	if (code < 0)
 		return code;
+	/* Those that are of this image, to the front. */
 	for (size_t i = 0; i < count; i++)
-		names += entries[i].name[0] != '\0' &&
-			 memcmp(&entries[i].digest, &entry->digest, sizeof(entry->digest)) == 0;
+		if (entries[i].name[0] != '\0' && memcmp(&entries[i].digest, digest, sizeof(*digest)) == 0)
+			entries[names++] = entries[i];
 	if (names > 1 && !force) {
 		code = err_set(err, -EBUSY, "the image has %zu names!", names);
 		err_hint(err, "name the one to be removed, or remove all with -f");
+	} else if (names > 0) {
+		code = store_untag_all(store, digest, err);
 	}
-	for (size_t i = 0; i < count && code == 0; i++)
-		if (entries[i].name[0] != '\0' &&
-		    memcmp(&entries[i].digest, &entry->digest, sizeof(entry->digest)) == 0)
-			code = untag(store, entries[i].name, err);
+	for (size_t i = 0; i < names && code == 0; i++)
+		printf("untagged %s\n", entries[i].name);
 	free(entries);
+	return code;
+}
+
+static int untag(struct store *store, const char *name, struct err *err)
+{
+	int code = store_untag(store, name, err);
+
+	if (code == 0)
+		printf("untagged %s\n", name);
 	return code;
 }
 
@@ -62,7 +63,7 @@ static int remove_image(struct store *store, const char *text, bool force, struc
 	int code = store_find(store, text, &entry, err);
 	if (code < 0)
 		return code;
-	code = is_name(text, &entry) ? untag(store, entry.name, err) : untag_all(store, &entry, force, err);
+	code = is_name(text, &entry) ? untag(store, entry.name, err) : untag_all(store, &entry.digest, force, err);
 	if (code < 0)
 		return code;
 	image_digest_format(&entry.digest, digest);

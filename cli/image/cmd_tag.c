@@ -12,8 +12,9 @@ int cmd_tag(const struct arguments *arguments, uint64_t start_ns, struct err *er
 	if (code < 0)
 		return code;
 	code = store_find(&store, arguments->rest[0], &entry, err);
-	for (int i = 1; i < arguments->rest_count && code == 0; i++)
-		code = store_tag(&store, &entry.digest, arguments->rest[i], &entry.origin, err);
+	if (code == 0)
+		code =
+		    store_tag_all(&store, &entry.digest, (const char *const *)arguments->rest + 1, &entry.origin, err);
 	store_close(&store);
 	return code;
 }

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Verbs that change the store, killed at each system call that changes something, and with each failing by ENOSPC and EIO:
+the store is then the old or the new one, every image in it is whole, and the command, repeated, succeeds.
+(SECURITY-CASES 32 to 36.)
+
+CRASH_ALL=1 takes every point; otherwise a sample. CRASH_ONLY=WORD[,WORD...]: only these commands.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+
+import e2e
+from e2e import Skip, check, equal, only
+from image_tools import docker_archive, image_bytes, layer_tar, put_image
+
+IMAGE = os.path.join(e2e.BUILD, "lampo-image")
+ALL = os.environ.get("CRASH_ALL") == "1"
+SAMPLE = 4
+CHANGES = ("openat,openat2,creat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,ftruncate,fallocate,rename,renameat,"
+           "renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,fchmod,fchmodat,flock,copy_file_range,sendfile")
+
+
+def need_strace():
+    probe = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=getpid:error=EIO:when=1", "true"],
+                           capture_output=True) if shutil.which("strace") else None
+    if probe is None or probe.returncode != 0:
+        raise Skip("needs strace that may trace")
+
+
+def environment(lampo):
+    # One thread, so that the calls come in the same order each time.
+    return dict(lampo.env, LAMPO_DATA=lampo.data_dir)
+
+
+def run_image(lampo, *args, strace=()):
+    return subprocess.run([*strace, IMAGE, *args], env=environment(lampo), capture_output=True, text=True, timeout=120,
+                          cwd=lampo.directory)
+
+
+def names(lampo):
+    """{name: digest} of what is whole, and whether all is."""
+    listed = run_image(lampo, "images", "--json")
+    equal(listed.returncode, 0, listed)
+    return {i["name"]: i["digest"] for i in json.loads(listed.stdout) if i["name"]}
+
+
+def check_whole(lampo, where):
+    verified = run_image(lampo, "image", "verify", "--all")
+    check(verified.returncode == 0 and not verified.stdout, f"{where}: image verify: {verified}")
+
+
+class Command:
+    """A command, the store it begins with, and what may be there afterwards."""
+
+    def __init__(self, lampo, label, args, repeat=None):
+        self.lampo, self.label, self.args, self.repeat = lampo, label, args, repeat or args
+        self.template = lampo.data_dir + ".template"
+        shutil.rmtree(self.template, ignore_errors=True)
+        if os.path.exists(lampo.data_dir):
+            shutil.copytree(lampo.data_dir, self.template)
+        self.old = names(lampo)
+
+    def reset(self):
+        shutil.rmtree(self.lampo.data_dir, ignore_errors=True)
+        if os.path.exists(self.template):
+            shutil.copytree(self.template, self.lampo.data_dir)
+
+    def trace(self):
+        """Runs it; the changing calls in the store as (call, which of them in its thread), and all lines."""
+        log = os.path.join(self.lampo.directory, "trace")
+        self.reset()
+        result = run_image(self.lampo, *self.args, strace=["strace", "-f", "-y", "-qq", "-s", "0", "-e", "signal=none",
+                                                           "-e", "trace=" + CHANGES, "-o", log])
+        equal(result.returncode, 0, result)
+        self.new = names(self.lampo)
+        counts, points, lines = {}, [], []
+        for line in open(log):
+            match = re.match(r"(\d+) +(\w+)\(", line)
+            if not match:
+                continue
+            key = match.groups()
+            counts[key] = counts.get(key, 0) + 1
+            if self.lampo.data_dir in line:
+                points.append((match.group(2), counts[key]))
+                lines.append(line)
+        return points, lines
+
+    def run_point(self, fault, call, when):
+        where = f"{self.label}, {fault} at {call} {when}"
+        self.reset()
+        kind = "signal=KILL" if fault == "KILL" else f"error={fault}"
+        result = run_image(self.lampo, *self.args, strace=["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                                                           "signal=none", "-e", f"inject={call}:{kind}:when={when}"])
+        if fault == "KILL":
+            check(result.returncode in (0, 137, -9), f"{where}: {result}")
+        else:
+            check(result.returncode in (0, 125), f"{where}: {result}")
+            check(result.returncode == 0 or result.stderr, f"{where}: no word about it")
+        now = names(self.lampo)
+        check(now in (self.old, self.new), f"{where}: neither old nor new: {now}")
+        check(result.returncode != 0 or now == self.new, f"{where}: success was reported: {result}")
+        check_whole(self.lampo, where)
+        again = run_image(self.lampo, *self.repeat)
+        equal(again.returncode, 0, f"{where}: repeated: {again}")
+        equal(names(self.lampo), self.new, f"{where}: repeated")
+        check_whole(self.lampo, where + ", repeated")
+
+    def check_all(self):
+        points, lines = self.trace()
+        check(points, f"{self.label}: no changes seen")
+        check_order(self.lampo.data_dir, lines, self.label)
+        done = 0
+        for fault in ("KILL", "ENOSPC", "EIO"):
+            usable = [p for p in points if fault == "KILL" or p[0] != "flock"]
+            step = 1 if ALL else max(1, len(usable) // SAMPLE)
+            for call, when in usable[done % step::step]:
+                self.run_point(fault, call, when)
+                done += 1
+        print(f"  {self.label}: {done} of {3 * len(points)} points", flush=True)
+
+
+def check_order(data, lines, label):
+    """Each file that gets its final name was written to the disk before, and its directory after, before anything
+    refers to it."""
+    dirty, unsynced = set(), set()
+
+    def inside(path):
+        return os.path.normpath(path)
+
+    for line in lines:
+        call = re.match(r"\d+ +(\w+)\(", line).group(1)
+        paths = [inside(p) for p in re.findall(r"\d+<([^>]*)>", line)]
+        if call in ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "fallocate", "copy_file_range", "fchmod"):
+            dirty.add(paths[-1] if call == "copy_file_range" else paths[0])
+        elif call in ("fsync", "fdatasync"):
+            dirty.discard(paths[0])
+            unsynced.discard(paths[0])
+        elif call.startswith("rename"):
+            strings = re.findall(r'"([^"]*)"', line)
+            source, target = (os.path.join(p, s) for p, s in zip(paths, strings)) if strings else (None, None)
+            check(source is not None, f"{label}: cannot read {line}")
+            check(source not in dirty, f"{label}: {source} got its name before it was on the disk")
+            if target.endswith("index.json"):
+                check(not unsynced - {data}, f"{label}: the index was changed before {unsynced} was on the disk")
+            unsynced.add(os.path.dirname(target))
+        elif call.startswith("unlink") and "/tmp/" not in line and '"tmp/' not in line:
+            name = re.search(r'"([^"]*)"', line).group(1)
+            unsynced.add(os.path.dirname(os.path.join(paths[0], name)))
+    check(not unsynced, f"{label}: {unsynced} was never written to the disk")
+
+
+def selected(label):
+    wanted = os.environ.get("CRASH_ONLY")
+    return not wanted or label.split()[0] in wanted.split(",")
+
+
+def check_command(lampo, prepare, *args, repeat=None, label=None):
+    label = label or args[0]
+    if not selected(label):
+        return
+    need_strace()
+    prepare()
+    Command(lampo, label, args, repeat).check_all()
+
+
+def begin(lampo):
+    """A store with two images, one of them with two names, and one without a name."""
+    make_store(lampo)
+    a, b = put_image(lampo.data_dir, 1), put_image(lampo.data_dir, 2)
+    put_image(lampo.data_dir, 3)
+    for digest, name in ((a, "a"), (b, "b"), (b, "c")):
+        equal(run_image(lampo, "tag", digest, name).returncode, 0)
+    return a, b
+
+
+def make_store(lampo):
+    """The tag fails, as there is no such image; the store is there."""
+    equal(run_image(lampo, "tag", "nothing", "x").returncode, 125)
+
+
+# ---- the commands ------------------------------------------------------------------------------------------------
+
+
+@only("fake")
+def test_tag(lampo):
+    check_command(lampo, lambda: begin(lampo), "tag", "a", "b", "registry.example:5000/new/name:1")
+
+
+@only("fake")
+def test_rmi(lampo):
+    check_command(lampo, lambda: begin(lampo), "rmi", "a", repeat=("rmi", "-f", "a"))
+
+
+@only("fake")
+def test_rmi_by_digest(lampo):
+    digest = image_bytes(2)[1]
+    check_command(lampo, lambda: begin(lampo), "rmi", "-f", digest, label="rmi by digest")
+
+
+@only("fake")
+def test_prune(lampo):
+    def prepare():
+        begin(lampo)
+        for name in ("tmp/draft-0000", "tmp/other", "quarantine/x"):
+            with open(os.path.join(lampo.data_dir, name), "w") as file:
+                file.write("x")
+    check_command(lampo, prepare, "prune")
+
+
+if __name__ == "__main__":
+    e2e.main()
