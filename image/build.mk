@@ -13,7 +13,7 @@ $(B)/libimage.a: $(call host_objects,$(IMAGE_SRC))
 	$(AR) rcs $@ $^
 
 # Unit tests: tests/unit/test_image_NAME.c. The library is an archive, so that each takes only what it uses.
-$(B)/san/libimage.a: $(call san_objects,$(IMAGE_SRC) run/fd.c $(BASE_HOST_SRC))
+$(B)/san/libimage.a: $(call san_objects,$(IMAGE_SRC) tests/unit/image_sample.c tests/unit/erofs_exercise.c run/fd.c $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -27,3 +27,4 @@ $(UNIT_IMAGE_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(B)/san/libimag
 
 FUZZ_SRC_manifest := image/manifest.c image/config.c image/json.c $(IMAGE_FILE_SRC) $(BASE_HOST_SRC)
 FUZZ_LIBS_manifest := -ljansson
+FUZZ_SRC_erofs := image/tree.c $(wildcard image/writer*.c image/erofs_*.c) tests/unit/erofs_exercise.c $(BASE_HOST_SRC)
