@@ -112,6 +112,29 @@ static const struct command_option rmi_options[] = {
      "Remove all names of an image that is given by its digest. An image that does not exist is no error."},
 };
 
+#define OPTIONS_REGISTRY                                                                                               \
+	{"ca-file", 0, COMPLETE_FILE, "FILE",                                                                          \
+	 "Trust the certificate authorities in FILE (PEM), too. Default: those in $LAMPO_CA_FILE."},                   \
+	    {"plain-http", 0, COMPLETE_NOTHING, NULL,                                                                  \
+	     "Speak to the registry without encryption. Without this that is done only with a registry on this "       \
+	     "machine, if it does not speak TLS."},                                                                    \
+	{                                                                                                              \
+		"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."                                      \
+	}
+
+static const struct command_option pull_options[] = {
+    {"convert", 0, COMPLETE_NOTHING, NULL,
+     "Fetch and convert the original's layers even if an image of Lampo's own form is attached to it."},
+    OPTIONS_REGISTRY,
+};
+
+static const struct command_option push_options[] = {
+    {"format", 0, COMPLETE_NOTHING, "FORMAT",
+     "What to push: lampo, the image as it is, compressed (default); raw, the same without compression; oci, an image with one "
+     "layer that other tools can run."},
+    OPTIONS_REGISTRY,
+};
+
 static const struct command_option doctor_options[] = {OPTION_JSON};
 static const struct command_option version_options[] = {OPTION_JSON};
 
@@ -235,6 +258,39 @@ const struct command commands[COMMAND_COUNT] = {
 	    .arguments_max = -1,
 	    .completion = COMPLETE_DIRECTORY,
 	    OPTIONS(build_options),
+	},
+    [COMMAND_PULL] =
+	{
+	    .name = "pull",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "HOST[:PORT]/PATH[:TAG][@DIGEST]",
+	    .summary = "Fetch an image from a registry",
+	    .text = "Fetches an image and prints its digest. If the registry has it in Lampo's own form, attached to the original "
+		    "or under the name itself, that is taken; otherwise the layers for linux/amd64 are fetched and converted. What is "
+		    "there and whole is not fetched again; what is damaged is replaced. A pull that was interrupted goes on "
+		    "where it was.\n"
+		    "\n"
+		    "Credentials are those of docker and podman: $DOCKER_CONFIG/config.json (default: ~/.docker/config.json) with its "
+		    "credential helpers, then $XDG_RUNTIME_DIR/containers/auth.json. Certificates are looked for in certs.d/HOST[:PORT] "
+		    "below ~/.config/containers, /etc/containers and /etc/docker. LAMPO_CONNECT_TIMEOUT (default: 10) and "
+		    "LAMPO_STALL_TIMEOUT (default: 30) say after how many seconds without an answer or progress an attempt is given up.",
+	    .arguments_min = 1,
+	    .arguments_max = 1,
+	    OPTIONS(pull_options),
+	},
+    [COMMAND_PUSH] =
+	{
+	    .name = "push",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE [HOST[:PORT]/PATH[:TAG]]",
+	    .summary = "Send an image to a registry",
+	    .text = "Sends an image to where its name says, or to another place, and prints the digest of the manifest that the registry "
+		    "has of it. An image that was pulled from the same repository is attached to the original, whose tag stays as it "
+		    "is: whoever pulls it by Lampo gets the attached one. Credentials and certificates: see lampo pull.",
+	    .arguments_min = 1,
+	    .arguments_max = 2,
+	    .completion = COMPLETE_IMAGE,
+	    OPTIONS(push_options),
 	},
     [COMMAND_IMAGES] =
 	{

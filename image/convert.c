@@ -3,7 +3,6 @@
 #include "image/convert.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,17 +52,15 @@ static int apply_all(struct tree *tree, struct image_writer *writer, const struc
 		     const json_t *diff_ids, struct progress *progress, struct err *err)
 {
 	static const struct layer_limits limits = LAYER_LIMITS_DEFAULT;
-	char label[32];
 
 	for (size_t i = 0; i < count; i++) {
 		struct layer_source source = layers[i];
 		source.diff_id = json_string_value(json_array_get(diff_ids, i));
-		snprintf(label, sizeof(label), "layer %zu", i + 1);
-		progress_set(progress, (unsigned)i, label, "unpacking", 0, 0);
+		progress_set(progress, (unsigned)i, source.name, "unpacking", 0, 0);
 		int code = layer_apply(tree, writer, (unsigned)i + 1, &source, &limits, err);
 		if (code < 0)
 			return code;
-		progress_set(progress, (unsigned)i, label, "done", 0, 0);
+		progress_set(progress, (unsigned)i, source.name, "done", 0, 0);
 	}
 	return 0;
 }

@@ -10,6 +10,8 @@
 #include "cli/image/progress.h"
 
 /* clang-format off */
+command_function cmd_pull;
+command_function cmd_push;
 command_function cmd_images;
 command_function cmd_image_inspect;
 command_function cmd_image_verify;

@@ -10,6 +10,8 @@
 /* clang-format off */
 static command_function *const functions[COMMAND_COUNT] = {
 	[COMMAND_BUILD] = cmd_build,
+	[COMMAND_PULL] = cmd_pull,
+	[COMMAND_PUSH] = cmd_push,
 	[COMMAND_IMAGES] = cmd_images,
 	[COMMAND_IMAGE_INSPECT] = cmd_image_inspect,
 	[COMMAND_IMAGE_VERIFY] = cmd_image_verify,
