@@ -235,6 +235,8 @@ static int page_make(struct cache *cache, uint64_t index, struct page **page)
 		return r;
 	}
 	page_get(*page);
+	if (cache_in_image(cache))
+		vma_unmap_image(cache, index);
 	return 0;
 }
 

@@ -4,10 +4,11 @@
 
 KERNEL_HOST_CFLAGS += -include tests/unit/kernel_linux.h
 
-KERNEL_TESTS += mm cache elf patch
+KERNEL_TESTS += mm cache image elf patch
 KERNEL_MM_SRC := $(wildcard kernel/mm/*.c) kernel/proc/elf.c
 KERNEL_TEST_mm = $(KERNEL_MM_SRC) tests/unit/kernel_files.c tests/unit/kernel_host.c
 KERNEL_TEST_cache = $(KERNEL_MM_SRC) tests/unit/kernel_files.c tests/unit/kernel_host.c
+KERNEL_TEST_image = $(KERNEL_MM_SRC) tests/unit/kernel_host.c
 KERNEL_TEST_elf = kernel/proc/elf.c
 KERNEL_TEST_patch = kernel/entry/patch_decode.c
 
