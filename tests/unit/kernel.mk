@@ -32,13 +32,16 @@ KERNEL_TEST_io_strace = $(KERNEL_PROC_SRC) kernel/lib/format.c $(wildcard kernel
 KERNEL_TEST_io_epoll = $(KERNEL_IO_SRC) $(addprefix kernel/fs/,pipe.c ring.c select.c eventfd.c timerfd.c)
 
 # The tree over a FUSE server in the test's process (kernel_fuse.c).
-KERNEL_TESTS += fs fs_volume
+KERNEL_TESTS += fs fs_volume fs_image
 KERNEL_FS_SRC := $(addprefix kernel/fs/,dentry.c devfs.c directory.c file.c fuse_node.c inode.c node.c inotify.c locks.c memfs.c memfs_xattr.c mount.c \
 	open.c overlay.c overlay_host.c overlay_image.c path.c proc_cpuinfo.c proc_fd.c proc_pid.c proc_sys.c procfs.c pseudo.c regular.c sysfs.c virtiofs.c virtiofs_data.c) \
 	$(wildcard kernel/sys/file_*.c) $(addprefix kernel/mm/,cache.c cache_io.c heap.c image.c page.c) base/erofs.c base/erofs_name.c kernel/lib/format.c \
 	$(addprefix tests/unit/,kernel_fs_host.c kernel_fuse.c kernel_host.c)
 KERNEL_TEST_fs = $(KERNEL_FS_SRC)
 KERNEL_TEST_fs_volume = $(KERNEL_FS_SRC)
+KERNEL_TEST_fs_image = $(KERNEL_FS_SRC)
+# Its images come from the writer.
+$(B)/tests/unit/test_kernel_fs_image: $(B)/san/tests/unit/kernel_image.o $(B)/san/libimage.a
 
 kernel_host_objects = $(patsubst %.c,$(B)/kernel-host/%.o,$(1))
 

@@ -160,15 +160,17 @@ static void start(enum fs_machine_kind kind)
 	/* The targets' texts lie behind a pointer difference from the boot information. */
 	static char text[] = "/\0/vol";
 	strings = text;
-	info->mount_count = kind == FS_OVERLAY ? 1 : 2;
+	info->mount_count = kind == FS_OVERLAY || kind == FS_IMAGE ? 1 : 2;
 	info->cpu_count = 1;
 	info->mounts[0] =
 	    (struct lampo_boot_mount){0, LAMPO_MOUNT_OVERLAY, (uint64_t)(strings - (char *)info), MOCK_NODE_ROOT};
+	if (kind == FS_IMAGE)
+		info->mounts[0].flags |= LAMPO_MOUNT_IMAGE;
 	info->mounts[1] = (struct lampo_boot_mount){0, kind == FS_VOLUME ? 0 : LAMPO_MOUNT_READ_ONLY,
 						    (uint64_t)(strings + 2 - (char *)info), MOCK_NODE_ROOT};
 }
 
-void fs_machine_start(enum fs_machine_kind kind)
+int fs_machine_try(enum fs_machine_kind kind)
 {
 	machine_now_ns = 5 * NS_PER_SECOND;
 	list_init(&supers);
@@ -181,5 +183,7 @@ void fs_machine_start(enum fs_machine_kind kind)
 	if (list_empty(&processes))
 		list_add_tail(&processes, &host_process.node);
 	start(kind);
-	kassert(fs_init() == 0);
+	return fs_init();
 }
+
+void fs_machine_start(enum fs_machine_kind kind) { kassert(fs_machine_try(kind) == 0); }
