@@ -47,6 +47,8 @@ int image_find(struct store *store, const char *text, struct image_found *found,
 	found->file_fd = open_file(text, &found->entry.bytes);
 	if (found->file_fd >= 0)
 		code = 0;
+	else if (text[0] == '/' || text[0] == '.')
+		code = -ENOENT;
 out:
 	if (code == -ENOENT) {
 		err_set(err, code, "there is no image %s!", text);

@@ -172,8 +172,10 @@ static int make_path(const struct store *store, struct err *err)
 			if (last != NULL)
 				last[last == path] = saved;
 		}
-		if (code < 0)
-			return store_fail(store, code, err, "make the directory for images %s", path);
+		if (code < 0) {
+			store_fail(store, code, err, "make the directory for images %s", path);
+			return err->hint[0] != '\0' ? code : err_hint(err, "name another directory in LAMPO_DATA");
+		}
 		if (slash == NULL)
 			return 0;
 		*slash = '/';
