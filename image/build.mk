@@ -28,3 +28,6 @@ $(UNIT_IMAGE_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(B)/san/libimag
 FUZZ_SRC_manifest := image/manifest.c image/config.c image/json.c $(IMAGE_FILE_SRC) $(BASE_HOST_SRC)
 FUZZ_LIBS_manifest := -ljansson
 FUZZ_SRC_erofs := image/tree.c $(wildcard image/writer*.c image/erofs_*.c) tests/unit/erofs_exercise.c $(BASE_HOST_SRC)
+FUZZ_SRC_lampofile := $(wildcard image/build_lampofile*.c) image/build_words.c image/build_glob.c image/text.c image/json.c base/host/err.c
+FUZZ_LIBS_lampofile := -ljansson
+FUZZ_SRC_elf_needs := image/elf_needs.c image/ld_cache.c image/text.c base/host/err.c

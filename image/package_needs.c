@@ -166,6 +166,16 @@ static int expand_path(struct package *p, const char *guest, const char *list, c
 	return *expanded == NULL ? err_set(p->err, code < 0 ? code : -ENOMEM, "cannot pack '%s'", guest) : 0;
 }
 
+/* Is a library of that name in the image, in a place where the loader would not look for this object? Then something
+ * else that knows the place has loaded it before, as java does with libjvm.so. */
+static bool is_elsewhere(const struct package *p, const char *name)
+{
+	for (size_t i = 0; i < p->object_count; i++)
+		if (strcmp(strrchr(p->objects[i].guest, '/') + 1, name) == 0)
+			return true;
+	return false;
+}
+
 static int add_library(struct package *p, size_t index, const char *name, const struct elf_needs *needs,
 		       const char *runpath)
 {
@@ -174,6 +184,8 @@ static int add_library(struct package *p, size_t index, const char *name, const 
 	const struct package_object *object = &p->objects[index];
 
 	if (!find_library(&s, needs, runpath)) {
+		if (!object->required && is_elsewhere(p, name))
+			return 0;
 		if (!object->required)
 			return package_note(p, "%s needs the library %s, which was not found", object->guest, name);
 		err_set(p->err, -ENOENT, "'%s' needs the library %s, which was not found!", object->guest, name);

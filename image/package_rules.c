@@ -41,15 +41,25 @@ static const struct rule rules[] = {
      "{prefix}/share/nodejs/acorn/ {prefix}/share/nodejs/acorn-walk/ {prefix}/share/nodejs/cjs-module-lexer/ "
      "{prefix}/share/nodejs/undici/",
      NULL, "a part of Node that distributions keep outside of it", false},
-    {"java", "{prefix}/bin/java {prefix}/conf/ {prefix}/lib/ {prefix}/release", "src.zip *.debuginfo *.diz ct.sym",
-     "the Java runtime", false},
+    /* Without what needs a screen or loudspeakers, and with them the libraries of X11. */
+    {"java", "{prefix}/bin/java {prefix}/conf/ {prefix}/lib/ {prefix}/release",
+     "src.zip *.debuginfo *.diz ct.sym libawt_xawt.so libjawt.so libsplashscreen.so libjsound.so", "the Java runtime",
+     false},
     {"ruby[0-9]*", "/usr/lib/ruby/ /usr/lib/*-linux-gnu/ruby/", "*.h gems", "Ruby's standard library", false},
     {"php[0-9]*", "/etc/php/*/cli/ /etc/php/*/mods-available/ /usr/lib/php/2*/", NULL, "PHP's settings and extensions",
      false},
     {"tclsh[0-9]*", "/usr/share/tcltk/tcl8.*/", NULL, "Tcl's library", false},
+    /* Without Git's servers and what needs Perl. */
     {"git", "{prefix}/lib/git-core/ {prefix}/share/git-core/templates/",
-     "git-add--interactive git-instaweb git-cvs* git-svn git-archimport git-p4 git-send-email gitweb",
+     "git-add--interactive git-instaweb git-cvs* git-svn git-archimport git-p4 git-send-email gitweb git-daemon "
+     "git-http-backend "
+     "git-imap-send git-shell scalar *.sample",
      "Git's own commands", true},
+    {"git",
+     "/usr/bin/basename /usr/bin/cat /usr/bin/expr /usr/bin/grep /usr/bin/mkdir /usr/bin/mv /usr/bin/rm /usr/bin/sed "
+     "/usr/bin/tr "
+     "/usr/bin/uname",
+     NULL, "programs that Git's shell scripts run", false},
     {"file", "/etc/magic /usr/share/misc/magic.mgc", NULL, "what file knows of types of files", false},
     /* Libraries. */
     {"libc.so.6", "{dir}/libnss_files.so.2 {dir}/libnss_dns.so.2", NULL, "names of users and hosts: opened by glibc",
