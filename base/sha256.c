@@ -70,7 +70,7 @@ void sha256_blocks_portable(uint32_t state[8], const uint8_t *data, size_t block
 		block_portable(state, data);
 }
 
-static void sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks)
+static bool use_ni(void)
 {
 	/* CPUID leaves a virtual machine, which takes longer than hashing a block: asked once. Threads that
 	 * ask at the same time get the same answer. */
@@ -81,18 +81,23 @@ static void sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks)
 		use = sha256_ni_present();
 		__atomic_store_n(&present, use, __ATOMIC_RELAXED);
 	}
-	if (use)
+	return use;
+}
+
+static void sha256_blocks(uint32_t state[8], const uint8_t *data, size_t blocks)
+{
+	if (use_ni())
 		sha256_blocks_ni(state, data, blocks);
 	else
 		sha256_blocks_portable(state, data, blocks);
 }
 
+static const uint32_t initial[8] = {
+    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+};
+
 void sha256_init(struct sha256 *hash)
 {
-	static const uint32_t initial[8] = {
-	    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-	};
-
 	memcpy(hash->state, initial, sizeof(initial));
 	hash->bytes = 0;
 }
@@ -119,6 +124,14 @@ void sha256_update(struct sha256 *hash, const void *data, size_t bytes)
 	memcpy(hash->block, p + bytes / 64 * 64, bytes % 64);
 }
 
+static void store_state(const uint32_t state[8], uint8_t digest[SHA256_BYTES])
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uint32_t word = __builtin_bswap32(state[i]);
+		memcpy(digest + 4 * i, &word, sizeof(word));
+	}
+}
+
 /* 5.1.1: a one bit, zeros, and the length in bits fill up the last block. */
 void sha256_final(struct sha256 *hash, uint8_t digest[SHA256_BYTES])
 {
@@ -134,10 +147,7 @@ void sha256_final(struct sha256 *hash, uint8_t digest[SHA256_BYTES])
 	memset(hash->block + have, 0, 56 - have);
 	memcpy(hash->block + 56, &bits, sizeof(bits));
 	sha256_blocks(hash->state, hash->block, 1);
-	for (unsigned i = 0; i < 8; i++) {
-		uint32_t word = __builtin_bswap32(hash->state[i]);
-		memcpy(digest + 4 * i, &word, sizeof(word));
-	}
+	store_state(hash->state, digest);
 }
 
 void sha256(const void *data, size_t bytes, uint8_t digest[SHA256_BYTES])
@@ -147,4 +157,24 @@ void sha256(const void *data, size_t bytes, uint8_t digest[SHA256_BYTES])
 	sha256_init(&hash);
 	sha256_update(&hash, data, bytes);
 	sha256_final(&hash, digest);
+}
+
+void sha256_each(const void *data, size_t bytes, size_t count, uint8_t (*digests)[SHA256_BYTES])
+{
+	const uint8_t *p = data;
+	uint8_t last[64] = {0x80};
+	uint64_t bits = __builtin_bswap64((uint64_t)bytes * 8);
+
+	memcpy(last + 56, &bits, sizeof(bits));
+	for (; count >= 2 && use_ni(); count -= 2, p += 2 * bytes, digests += 2) {
+		uint32_t state[2][8];
+		memcpy(state[0], initial, sizeof(initial));
+		memcpy(state[1], initial, sizeof(initial));
+		sha256_pair_ni(state, p, p + bytes, bytes / 64);
+		sha256_pair_ni(state, last, last, 1);
+		store_state(state[0], digests[0]);
+		store_state(state[1], digests[1]);
+	}
+	for (; count > 0; count--, p += bytes, digests++)
+		sha256(p, bytes, digests[0]);
 }

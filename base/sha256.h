@@ -22,5 +22,7 @@ void sha256_update(struct sha256 *hash, const void *data, size_t bytes);
 void sha256_final(struct sha256 *hash, uint8_t digest[SHA256_BYTES]);
 /* All at once. */
 void sha256(const void *data, size_t bytes, uint8_t digest[SHA256_BYTES]);
+/* Each of `count` messages of `bytes` bytes (a multiple of 64) that lie behind each other: faster than one by one. */
+void sha256_each(const void *data, size_t bytes, size_t count, uint8_t (*digests)[SHA256_BYTES]);
 
 #endif

@@ -16,5 +16,7 @@ void sha256_blocks_portable(uint32_t state[8], const uint8_t *data, size_t block
 bool sha256_ni_present(void);
 /* With the SHA instructions. All vector registers are afterwards as they were, upper halves included. */
 void sha256_blocks_ni(uint32_t state[8], const uint8_t *data, size_t blocks);
+/* Two messages at once, which takes little longer than one. */
+void sha256_pair_ni(uint32_t state[2][8], const uint8_t *a, const uint8_t *b, size_t blocks);
 
 #endif

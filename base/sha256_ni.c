@@ -105,4 +105,96 @@ void sha256_blocks_ni(uint32_t state[8], const uint8_t *data, size_t blocks)
 		: [state] "r"(state), [constants] "r"(sha256_constants), [swap] "r"(swap_bytes), [saved] "r"(saved)
 		: "cc", "memory");
 }
+
+/* The same for two messages: the rounds of one use the time that those of the other wait for their results. xmm1, xmm2: the first
+ * one's state, xmm3, xmm4: the other's; xmm5 to xmm8 and xmm9 to xmm12: their words; xmm13: scratch; xmm14: byte order. */
+#define ALL_OF_PAIR(what) ALL(what) what(11) what(12) what(13) what(14)
+
+#define PAIR_ROUNDS(group, a, b) \
+	"movdqa 16*" #group "(%[constants]), %%xmm0\n\t" \
+	"paddd %%xmm" #a ", %%xmm0\n\t" \
+	"sha256rnds2 %%xmm1, %%xmm2\n\t" \
+	"pshufd $0x0e, %%xmm0, %%xmm0\n\t" \
+	"sha256rnds2 %%xmm2, %%xmm1\n\t" \
+	"movdqa 16*" #group "(%[constants]), %%xmm0\n\t" \
+	"paddd %%xmm" #b ", %%xmm0\n\t" \
+	"sha256rnds2 %%xmm3, %%xmm4\n\t" \
+	"pshufd $0x0e, %%xmm0, %%xmm0\n\t" \
+	"sha256rnds2 %%xmm4, %%xmm3\n\t"
+
+#define PAIR_LOAD(group, a, b) \
+	"movdqu 16*" #group "(%[a]), %%xmm" #a "\n\t" \
+	"movdqu 16*" #group "(%[b]), %%xmm" #b "\n\t" \
+	"pshufb %%xmm14, %%xmm" #a "\n\t" \
+	"pshufb %%xmm14, %%xmm" #b "\n\t" \
+	PAIR_ROUNDS(group, a, b)
+
+#define PAIR_SCHEDULE(m, m1, m2, m3) \
+	"sha256msg1 %%xmm" #m1 ", %%xmm" #m "\n\t" \
+	"movdqa %%xmm" #m3 ", %%xmm13\n\t" \
+	"palignr $4, %%xmm" #m2 ", %%xmm13\n\t" \
+	"paddd %%xmm13, %%xmm" #m "\n\t" \
+	"sha256msg2 %%xmm" #m3 ", %%xmm" #m "\n\t"
+
+#define PAIR_SIXTEEN(g0, g1, g2, g3) \
+	PAIR_SCHEDULE(5, 6, 7, 8) PAIR_SCHEDULE(9, 10, 11, 12) PAIR_ROUNDS(g0, 5, 9) \
+	PAIR_SCHEDULE(6, 7, 8, 5) PAIR_SCHEDULE(10, 11, 12, 9) PAIR_ROUNDS(g1, 6, 10) \
+	PAIR_SCHEDULE(7, 8, 5, 6) PAIR_SCHEDULE(11, 12, 9, 10) PAIR_ROUNDS(g2, 7, 11) \
+	PAIR_SCHEDULE(8, 5, 6, 7) PAIR_SCHEDULE(12, 9, 10, 11) PAIR_ROUNDS(g3, 8, 12)
+
+/* abcd and efgh (highest last) in memory to ABEF and CDGH, and back. */
+#define PAIR_STATE_IN(state, abef, cdgh) \
+	"movdqu (%[" state "]), %%xmm13\n\t" \
+	"movdqu 16(%[" state "]), %%xmm" #cdgh "\n\t" \
+	"pshufd $0xb1, %%xmm13, %%xmm13\n\t" \
+	"pshufd $0x1b, %%xmm" #cdgh ", %%xmm" #cdgh "\n\t" \
+	"movdqa %%xmm13, %%xmm" #abef "\n\t" \
+	"palignr $8, %%xmm" #cdgh ", %%xmm" #abef "\n\t" \
+	"shufpd $2, %%xmm13, %%xmm" #cdgh "\n\t"
+#define PAIR_STATE_OUT(state, abef, cdgh) \
+	"pshufd $0x1b, %%xmm" #abef ", %%xmm" #abef "\n\t" \
+	"pshufd $0xb1, %%xmm" #cdgh ", %%xmm" #cdgh "\n\t" \
+	"movdqa %%xmm" #abef ", %%xmm13\n\t" \
+	"shufpd $2, %%xmm" #cdgh ", %%xmm" #abef "\n\t" \
+	"palignr $8, %%xmm13, %%xmm" #cdgh "\n\t" \
+	"movdqu %%xmm" #abef ", (%[" state "])\n\t" \
+	"movdqu %%xmm" #cdgh ", 16(%[" state "])\n\t"
+
+void sha256_pair_ni(uint32_t state[2][8], const uint8_t *a, const uint8_t *b, size_t blocks)
+{
+	uint8_t saved[15 * 16];
+	uint8_t before[4 * 16] __attribute__((aligned(16)));
+
+	if (blocks == 0)
+		return;
+	__asm__ volatile(
+		ALL_OF_PAIR(SAVE)
+		"movdqa (%[swap]), %%xmm14\n\t"
+		PAIR_STATE_IN("state_a", 1, 2)
+		PAIR_STATE_IN("state_b", 3, 4)
+		"1:\n\t"
+		"movdqa %%xmm1, (%[before])\n\t"
+		"movdqa %%xmm2, 16(%[before])\n\t"
+		"movdqa %%xmm3, 32(%[before])\n\t"
+		"movdqa %%xmm4, 48(%[before])\n\t"
+		PAIR_LOAD(0, 5, 9) PAIR_LOAD(1, 6, 10) PAIR_LOAD(2, 7, 11) PAIR_LOAD(3, 8, 12)
+		PAIR_SIXTEEN(4, 5, 6, 7)
+		PAIR_SIXTEEN(8, 9, 10, 11)
+		PAIR_SIXTEEN(12, 13, 14, 15)
+		"paddd (%[before]), %%xmm1\n\t"
+		"paddd 16(%[before]), %%xmm2\n\t"
+		"paddd 32(%[before]), %%xmm3\n\t"
+		"paddd 48(%[before]), %%xmm4\n\t"
+		"addq $64, %[a]\n\t"
+		"addq $64, %[b]\n\t"
+		"decq %[blocks]\n\t"
+		"jnz 1b\n\t"
+		PAIR_STATE_OUT("state_a", 1, 2)
+		PAIR_STATE_OUT("state_b", 3, 4)
+		ALL_OF_PAIR(RESTORE)
+		: [a] "+r"(a), [b] "+r"(b), [blocks] "+r"(blocks)
+		: [state_a] "r"(state[0]), [state_b] "r"(state[1]), [constants] "r"(sha256_constants), [swap] "r"(swap_bytes),
+		  [saved] "r"(saved), [before] "r"(before)
+		: "cc", "memory");
+}
 /* clang-format on */

@@ -99,8 +99,7 @@ void verity_build(const struct verity_layout *layout, const uint8_t (*hashes)[SH
 		if (level == 0)
 			memcpy(to, below, count * SHA256_BYTES);
 		else
-			for (uint64_t i = 0; i < count; i++)
-				sha256(below + i * VERITY_BLOCK, VERITY_BLOCK, to + i * SHA256_BYTES);
+			sha256_each(below, VERITY_BLOCK, count, (uint8_t(*)[SHA256_BYTES])to);
 		memset(to + count * SHA256_BYTES, 0, blocks * VERITY_BLOCK - count * SHA256_BYTES);
 		below = to;
 		count = blocks;

@@ -201,21 +201,19 @@ static int scan_read(struct scan *scan, void *to, uint64_t bytes, uint64_t offse
 	return 0;
 }
 
-/* `hash` is what stands for block `block` below `level`, whose hash block is held. */
-static bool scan_matches(const struct scan *scan, unsigned level, uint64_t block, const uint8_t *bytes)
+/* What stands for block `block` below `level`, whose hash block is held. */
+static const uint8_t *scan_expected(const struct scan *scan, unsigned level, uint64_t block)
 {
-	uint8_t hash[SHA256_BYTES];
-
-	sha256(bytes, VERITY_BLOCK, hash);
 	if (level == scan->image->verity.layout.levels)
-		return memcmp(hash, scan->image->footer.root, SHA256_BYTES) == 0;
-	return memcmp(hash, scan->hashes[level] + block % VERITY_HASHES * SHA256_BYTES, SHA256_BYTES) == 0;
+		return scan->image->footer.root;
+	return scan->hashes[level] + block % VERITY_HASHES * SHA256_BYTES;
 }
 
 /* Holds the hash blocks for data block `block`, from the root down. */
 static int scan_hold(struct scan *scan, uint64_t block)
 {
 	const struct verity_layout *layout = &scan->image->verity.layout;
+	uint8_t hash[SHA256_BYTES];
 
 	for (unsigned level = layout->levels; level-- > 0;) {
 		uint64_t index = block >> 7 * (level + 1);
@@ -225,7 +223,8 @@ static int scan_hold(struct scan *scan, uint64_t block)
 		int r = scan_read(scan, scan->hashes[level], VERITY_BLOCK, at);
 		if (r < 0)
 			return r;
-		if (!scan_matches(scan, level + 1, index, scan->hashes[level]))
+		sha256(scan->hashes[level], VERITY_BLOCK, hash);
+		if (memcmp(hash, scan_expected(scan, level + 1, index), SHA256_BYTES) != 0)
 			return err_set(scan->err, -EIO,
 				       "the image is damaged: block %llu (of its hash tree) is not what it was!",
 				       (unsigned long long)(at / VERITY_BLOCK));
@@ -236,11 +235,14 @@ static int scan_hold(struct scan *scan, uint64_t block)
 
 static int scan_blocks(struct scan *scan, uint64_t first, uint64_t count)
 {
+	uint8_t hashes[VERITY_HASHES][SHA256_BYTES];
 	int r = scan_hold(scan, first);
 	if (r == 0)
 		r = scan_read(scan, scan->data, count * VERITY_BLOCK, first * VERITY_BLOCK);
+	if (r == 0)
+		sha256_each(scan->data, VERITY_BLOCK, count, hashes);
 	for (uint64_t i = 0; r == 0 && i < count; i++) {
-		if (!scan_matches(scan, 0, first + i, scan->data[i]))
+		if (memcmp(hashes[i], scan_expected(scan, 0, first + i), SHA256_BYTES) != 0)
 			r = err_set(scan->err, -EIO, "the image is damaged: block %llu is not what it was!",
 				    (unsigned long long)(first + i));
 	}

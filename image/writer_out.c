@@ -30,8 +30,7 @@ int out_pwrite(int fd, const void *data, size_t bytes, uint64_t offset)
 
 static int piece_finish(struct out *out, struct out_piece *piece)
 {
-	for (size_t i = 0; i < piece->bytes / OUT_BLOCK; i++)
-		sha256(piece->data + i * OUT_BLOCK, OUT_BLOCK, piece->hashes[i]);
+	sha256_each(piece->data, OUT_BLOCK, piece->bytes / OUT_BLOCK, piece->hashes);
 	return out_pwrite(out->fd, piece->data, piece->bytes, piece->first * OUT_BLOCK);
 }
 

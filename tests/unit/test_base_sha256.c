@@ -115,10 +115,10 @@ static void test_both_implementations_agree(void **state)
 #define ALL(what)                                                                                                      \
 	what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) what(10) what(11) what(12)     \
 	    what(13) what(14) what(15)
-static void call_with_registers(const uint8_t *in, uint8_t *out, uint32_t *hash_state, const uint8_t *data,
-				size_t blocks)
+/* The arguments go where the calling convention wants them: rdi, rsi, rdx, rcx. */
+static void call_with_registers(void (*function)(void), const uint8_t *in, uint8_t *out, void *first,
+				const uint8_t *data, uint64_t third, uint64_t fourth)
 {
-	void (*function)(uint32_t *, const uint8_t *, size_t) = sha256_blocks_ni;
 	register const uint8_t *in_kept __asm__("r12") = in;
 	register uint8_t *out_kept __asm__("r13") = out;
 	register uint64_t stack __asm__("rbx") = 0;
@@ -127,17 +127,16 @@ static void call_with_registers(const uint8_t *in, uint8_t *out, uint32_t *hash_
 			 "subq $128, %%rsp\n\t"
 			 "andq $-16, %%rsp\n\t" ALL(LOAD) "call *%[function]\n\t" ALL(STORE) "vzeroupper\n\t"
 											     "movq %%rbx, %%rsp\n\t"
-			 : "+D"(hash_state), "+S"(data), "+d"(blocks), "+r"(stack)
+			 : "+D"(first), "+S"(data), "+d"(third), "+c"(fourth), "+r"(stack)
 			 : [in] "r"(in_kept), [out] "r"(out_kept), [function] "a"(function)
-			 : "rcx", "r8", "r9", "r10", "r11", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
-			   "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-			   "xmm15");
+			 : "r8", "r9", "r10", "r11", "cc", "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
+			   "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
 }
 
 static void test_vector_registers_survive(void **state)
 {
 	uint8_t in[16 * 32], out[16 * 32], data[64 * 4];
-	uint32_t a[8] = {9, 8, 7}, b[8] = {9, 8, 7};
+	uint32_t a[2][8] = {{9, 8, 7}, {6, 5, 4}}, b[2][8] = {{9, 8, 7}, {6, 5, 4}};
 	(void)state;
 
 	need_instructions();
@@ -148,10 +147,36 @@ static void test_vector_registers_survive(void **state)
 	fill(in, sizeof(in));
 	fill(data, sizeof(data));
 	memset(out, 0, sizeof(out));
-	call_with_registers(in, out, a, data, 4);
+	call_with_registers((void (*)(void))sha256_blocks_ni, in, out, a[0], data, 4, 0);
 	assert_memory_equal(in, out, sizeof(in));
-	sha256_blocks_portable(b, data, 4);
+	sha256_blocks_portable(b[0], data, 4);
 	assert_memory_equal(a, b, sizeof(a));
+	memset(out, 0, sizeof(out));
+	call_with_registers((void (*)(void))sha256_pair_ni, in, out, a, data, (uint64_t)(data + 64), 3);
+	assert_memory_equal(in, out, sizeof(in));
+	sha256_blocks_portable(b[0], data, 3);
+	sha256_blocks_portable(b[1], data + 64, 3);
+	assert_memory_equal(a, b, sizeof(a));
+}
+
+static void test_each_is_one_by_one(void **state)
+{
+	static uint8_t data[7 * 4096];
+	uint8_t one[SHA256_BYTES], each[8][SHA256_BYTES];
+	(void)state;
+
+	fill(data, sizeof(data));
+	for (size_t bytes = 64; bytes <= 4096; bytes *= 4) {
+		for (size_t count = 0; count <= 7; count++) {
+			memset(each, 0xee, sizeof(each));
+			sha256_each(data, bytes, count, each);
+			for (size_t i = 0; i < count; i++) {
+				sha256(data + i * bytes, bytes, one);
+				assert_memory_equal(each[i], one, SHA256_BYTES);
+			}
+			assert_int_equal(each[count][0], 0xee);
+		}
+	}
 }
 
 int main(void)
@@ -162,6 +187,7 @@ int main(void)
 	    cmocka_unit_test(test_pieces_give_the_same_as_the_whole),
 	    cmocka_unit_test(test_both_implementations_agree),
 	    cmocka_unit_test(test_vector_registers_survive),
+	    cmocka_unit_test(test_each_is_one_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
