@@ -72,29 +72,6 @@ static const struct command_option rm_options[] = {
     {"force", 'f', COMPLETE_NOTHING, NULL, "End a VM that is running. A VM that does not exist is no error."},
 };
 
-static const struct command_option build_options[] = {
-    {"tag", 't', COMPLETE_NOTHING, "NAME",
-     "Give the image this name; may be given several times. An image that had it before loses it. Without a name the image can only be "
-     "addressed by its digest, and lampo prune deletes it."},
-    {"file", 'f', COMPLETE_FILE, "FILE",
-     "Read the Lampofile from FILE, or from standard input if it is -. Default: Lampofile, or else Dockerfile, in CONTEXT."},
-    {"program", 'p', COMPLETE_PROGRAM, "PROGRAM",
-     "Package this program of the host, a path or a name to be found in PATH, with all it needs."},
-    {"add", 'a', COMPLETE_FILE, "HOST[:GUEST]",
-     "With --program: add a file or directory, and the libraries that its programs need. A relative directory's contents are put into /app, "
-     "a relative file too; an absolute path stays what it is; GUEST puts it elsewhere. The first directory that was put somewhere "
-     "becomes the working directory."},
-    {"with", 0, COMPLETE_NOTHING, "GROUP",
-     "With --program: add files that are needed only sometimes: certs, tzdata, locales, gconv, terminfo, shell, python-packages, "
-     "perl-packages, node-packages."},
-    {"env", 'e', COMPLETE_NOTHING, "K=V", "With --program: set an environment variable in the image."},
-    {"entrypoint", 0, COMPLETE_NOTHING, "PROGRAM",
-     "With --program: what the image runs, a path or a JSON array with arguments. Default: the program."},
-    {"dry-run", 0, COMPLETE_NOTHING, NULL, "With --program: build nothing, list what would go into the image, and why."},
-    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Show no progress."},
-    {"json", 0, COMPLETE_NOTHING, NULL, "Print the digest, names and, with --program, the files and why they are there, as JSON."},
-};
-
 static const struct command_option images_options[] = {
     {"quiet", 'q', COMPLETE_NOTHING, NULL, "Print digests only."},
     {"names", 0, COMPLETE_NOTHING, NULL, "Print names only."},
@@ -121,6 +98,29 @@ static const struct command_option rmi_options[] = {
 	{                                                                                                              \
 		"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."                                      \
 	}
+
+static const struct command_option build_options[] = {
+    {"tag", 't', COMPLETE_NOTHING, "NAME",
+     "Give the image this name; may be given several times. An image that had it before loses it. Without a name the image can only be "
+     "addressed by its digest, and lampo prune deletes it."},
+    {"file", 'f', COMPLETE_FILE, "FILE",
+     "Read the Lampofile from FILE, or from standard input if it is -. Default: Lampofile, or else Dockerfile, in CONTEXT."},
+    {"program", 'p', COMPLETE_PROGRAM, "PROGRAM",
+     "Package this program of the host, a path or a name to be found in PATH, with all it needs."},
+    {"add", 'a', COMPLETE_FILE, "HOST[:GUEST]",
+     "With --program: add a file or directory, and the libraries that its programs need. A relative directory's contents are put into /app, "
+     "a relative file too; an absolute path stays what it is; GUEST puts it elsewhere. The first directory that was put somewhere "
+     "becomes the working directory."},
+    {"with", 0, COMPLETE_NOTHING, "GROUP",
+     "With --program: add files that are needed only sometimes: certs, tzdata, locales, gconv, terminfo, shell, python-packages, "
+     "perl-packages, node-packages."},
+    {"env", 'e', COMPLETE_NOTHING, "K=V", "With --program: set an environment variable in the image."},
+    {"entrypoint", 0, COMPLETE_NOTHING, "PROGRAM",
+     "With --program: what the image runs, a path or a JSON array with arguments. Default: the program."},
+    {"dry-run", 0, COMPLETE_NOTHING, NULL, "With --program: build nothing, list what would go into the image, and why."},
+    {"json", 0, COMPLETE_NOTHING, NULL, "Print the digest, names and, with --program, the files and why they are there, as JSON."},
+    OPTIONS_REGISTRY,
+};
 
 static const struct command_option pull_options[] = {
     {"convert", 0, COMPLETE_NOTHING, NULL,

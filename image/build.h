@@ -5,6 +5,7 @@
 
 #include "image/build_tree.h"
 #include "image/config.h"
+#include "image/registry.h"
 #include "image/store.h"
 
 /* Where a finished image goes. */
@@ -13,6 +14,7 @@ struct build_output {
 	const char *name; /* as the store has it (reference_format()); NULL: none */
 	int64_t
 	    epoch; /* SOURCE_DATE_EPOCH: when the image was made, and the latest time of a file in it; -1: not given */
+	const struct registry_options *registry; /* for base images that are not here; NULL: they are not fetched */
 	struct progress *progress;
 };
 

@@ -5,16 +5,36 @@
 #include <string.h>
 
 #include "image/build_stage.h"
+#include "image/pull.h"
 #include "image/tree_image.h"
+
+static int find_or_pull(const struct build_output *output, const char *name, struct image_digest *digest,
+			struct err *err)
+{
+	struct store_entry entry;
+	struct reference reference;
+	struct err ignored = {0};
+	enum pull_result result;
+	int code = store_find(output->store, name, &entry, err);
+
+	if (code == 0)
+		*digest = entry.digest;
+	if (code != -ENOENT || output->registry == NULL || reference_parse(&reference, name, &ignored) < 0 ||
+	    reference.registry[0] == '\0')
+		return code;
+	struct pull_options options = {.registry = *output->registry};
+	*err = (struct err){0};
+	return image_pull(output->store, &reference, &options, output->progress, digest, &result, err);
+}
 
 static int open_image(struct build *build, struct build_image *image, struct err *err)
 {
-	struct store_entry entry;
-	int code = store_find(build->output->store, image->name, &entry, err);
+	struct image_digest digest;
+	int code = find_or_pull(build->output, image->name, &digest, err);
 
 	if (code < 0)
 		return code;
-	code = store_image_open(build->output->store, &entry.digest, &image->file, err);
+	code = store_image_open(build->output->store, &digest, &image->file, err);
 	if (code < 0)
 		return code;
 	image->tree = tree_new();

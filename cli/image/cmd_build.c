@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/image/image_cli.h"
+#include "cli/image/registry_arguments.h"
 #include "cli/parse.h"
 #include "cli/table.h"
 #include "image/build.h"
@@ -218,9 +219,11 @@ static int build(const struct request *r, const struct arguments *arguments, str
 		 struct build_report *report, struct build_result *result, struct err *err)
 {
 	struct progress_display display;
+	struct registry_options registry = registry_arguments(arguments, false);
 	struct build_output output = {.store = store,
 				      .name = r->name_count > 0 ? r->names[0] : NULL,
 				      .epoch = r->epoch,
+				      .registry = &registry,
 				      .progress = &display.progress};
 	int code;
 
