@@ -26,8 +26,13 @@ def image_bytes(seed=0, blocks=4, config=None):
     erofs[1024:1024 + len(superblock)] = superblock
     for block in range(1, blocks):
         erofs[block * BLOCK:block * BLOCK + 8] = struct.pack("<II", seed, block)
-    config = json.dumps(config or {"architecture": "amd64", "os": "linux"}).encode()
-    data = bytes(erofs) + padded(config)
+    return seal(bytes(erofs), config or {"architecture": "amd64", "os": "linux"})
+
+
+def seal(erofs, config):
+    """A file system and a configuration as an image file; its bytes and its digest."""
+    config = json.dumps(config).encode()
+    data = erofs + padded(config)
     level = [sha256(data[i:i + BLOCK]) for i in range(0, len(data), BLOCK)]
     tree = b""
     while len(level) > 1:
@@ -39,10 +44,25 @@ def image_bytes(seed=0, blocks=4, config=None):
     return data + tree + footer, "sha256:" + sha256(footer).hex()
 
 
+def reconfigured(data, change):
+    """The image with its configuration changed by change(configuration)."""
+    erofs_bytes, config_bytes = struct.unpack_from("<QQ", data, len(data) - BLOCK + 16)
+    config = json.loads(data[erofs_bytes:erofs_bytes + config_bytes])
+    change(config)
+    return seal(data[:erofs_bytes], config)
+
+
+def image_path(data_dir, digest):
+    return os.path.join(data_dir, "images", "sha256", digest[7:])
+
+
 def put_image(data_dir, seed=0, blocks=4, config=None):
     """Puts one into a store that exists, without a name; returns its digest."""
-    data, digest = image_bytes(seed, blocks, config)
-    path = os.path.join(data_dir, "images", "sha256", digest[7:])
+    return put_bytes(data_dir, *image_bytes(seed, blocks, config))
+
+
+def put_bytes(data_dir, data, digest):
+    path = image_path(data_dir, digest)
     with open(path, "wb") as file:
         file.write(data)
     os.chmod(path, 0o444)

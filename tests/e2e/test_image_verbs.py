@@ -9,7 +9,7 @@ import subprocess
 
 import e2e
 from e2e import check, equal, only
-from image_tools import image_bytes, put_image
+from image_tools import image_bytes, image_path, put_image
 
 
 def begin(lampo, *seeds):
@@ -35,7 +35,7 @@ def files(lampo):
 
 
 def damage(lampo, digest, at=5000):
-    path = os.path.join(lampo.data_dir, "images", "sha256", digest[7:])
+    path = image_path(lampo.data_dir, digest)
     os.chmod(path, 0o644)
     with open(path, "r+b") as file:
         file.seek(at)
@@ -81,7 +81,7 @@ def test_inspect_and_history(lampo):
         equal(image["digest"], digest)
         equal(image["names"], ["app:latest"])
         equal(image["config"]["config"]["Cmd"], ["/x"])
-        equal(image["sizes"]["bytes"], os.path.getsize(os.path.join(lampo.data_dir, "images/sha256", digest[7:])))
+        equal(image["sizes"]["bytes"], os.path.getsize(image_path(lampo.data_dir, digest)))
         check(image["root_hash"].startswith("sha256:"))
     lines = lampo.ok("image", "history", "app").splitlines()
     check("second?[31m" in lines[1] and "first" in lines[2], lines)
@@ -176,7 +176,7 @@ def test_damaged_index(lampo):
             file.write(text)
         for args in (["images"], ["image", "verify"], ["tag", "app", "x"], ["rmi", "app"], ["prune"], ["run", "app"]):
             result = fails(lampo, *args, says=["index.json", "damaged", "lampo tag"])
-        check(os.path.exists(os.path.join(lampo.data_dir, "images/sha256", a[7:])), args)
+        check(os.path.exists(image_path(lampo.data_dir, a)), args)
         # Programs that cannot be meant otherwise are not concerned.
         equal(lampo("run", "--", "true").code, 0)
         equal(lampo("run", "/bin/true").code, 0)
