@@ -72,6 +72,21 @@ static const struct command_option rm_options[] = {
     {"force", 'f', COMPLETE_NOTHING, NULL, "End a VM that is running. A VM that does not exist is no error."},
 };
 
+static const struct command_option import_options[] = {
+    {"ref", 0, COMPLETE_NOTHING, "NAME",
+     "Import only the image that has this name in the archive. Default: all that are there."},
+    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."},
+};
+
+static const struct command_option export_options[] = {
+    {"output", 'o', COMPLETE_FILE, "FILE", "Write the archive to FILE, or to standard output if it is -, which is the default."},
+    {"format", 0, COMPLETE_NOTHING, "FORMAT",
+     "lampo, oci or docker. lampo (the default) is the image as it is, in an OCI image layout: imported elsewhere it has the same digest. oci "
+     "and docker are ordinary images of one layer, for other tools: an OCI image layout, or what docker save writes."},
+    {"compress", 'z', COMPLETE_NOTHING, NULL, "Compress the image (by zstd) or the layer of an OCI image (by gzip)."},
+    {"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."},
+};
+
 static const struct command_option images_options[] = {
     {"quiet", 'q', COMPLETE_NOTHING, NULL, "Print digests only."},
     {"names", 0, COMPLETE_NOTHING, NULL, "Print names only."},
@@ -291,6 +306,36 @@ const struct command commands[COMMAND_COUNT] = {
 	    .arguments_max = 2,
 	    .completion = COMPLETE_IMAGE,
 	    OPTIONS(push_options),
+	},
+    [COMMAND_IMPORT] =
+	{
+	    .name = "import",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "ARCHIVE [NAME]",
+	    .summary = "Take images from an archive",
+	    .text = "Takes images from what docker save, podman save or lampo export wrote, from an OCI image layout (a directory, or an "
+		    "archive of it), or, if ARCHIVE is -, from standard input; compressed by gzip or zstd or not. Images of others are "
+		    "converted for linux/amd64. Prints the digest of each.\n"
+		    "\n"
+		    "The images get the names that they have in the archive. NAME is for an archive with one image, or for the one "
+		    "that --ref chooses. What is in the archive is verified: an image that is not what its digests say is not imported.",
+	    .arguments_min = 1,
+	    .arguments_max = 2,
+	    .completion = COMPLETE_FILE,
+	    OPTIONS(import_options),
+	},
+    [COMMAND_EXPORT] =
+	{
+	    .name = "export",
+	    .program = PROGRAM_IMAGE,
+	    .arguments = "IMAGE",
+	    .summary = "Write an image to an archive",
+	    .text = "Writes an image to a file, for lampo import on another machine or for other tools. The same image gives the same "
+		    "archive each time.",
+	    .arguments_min = 1,
+	    .arguments_max = 1,
+	    .completion = COMPLETE_IMAGE,
+	    OPTIONS(export_options),
 	},
     [COMMAND_IMAGES] =
 	{

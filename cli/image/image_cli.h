@@ -12,6 +12,8 @@
 /* clang-format off */
 command_function cmd_pull;
 command_function cmd_push;
+command_function cmd_import;
+command_function cmd_export;
 command_function cmd_images;
 command_function cmd_image_inspect;
 command_function cmd_image_verify;
