@@ -11,7 +11,6 @@
 /* Where a finished image goes. */
 struct build_output {
 	struct store *store;
-	const char *name; /* as the store has it (reference_format()); NULL: none */
 	int64_t
 	    epoch; /* SOURCE_DATE_EPOCH: when the image was made, and the latest time of a file in it; -1: not given */
 	const struct registry_options *registry; /* for base images that are not here; NULL: they are not fetched */
@@ -23,7 +22,7 @@ struct build_result {
 	uint64_t bytes; /* of the image file */
 };
 
-/* Writes the image and puts it into the store. */
+/* Writes the image and puts it into the store, without a name. */
 int build_output_write(const struct build_output *output, struct tree *tree, const struct build_contents *contents,
 		       const struct image_config *config, struct build_result *result, struct err *err);
 

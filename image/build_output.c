@@ -59,7 +59,7 @@ int build_output_write(const struct build_output *output, struct tree *tree, con
 		if (code < 0)
 			store_draft_discard(output->store, &draft);
 		else
-			code = store_draft_commit(output->store, &draft, &result->digest, output->name, NULL, err);
+			code = store_draft_commit(output->store, &draft, &result->digest, NULL, NULL, err);
 	}
 	free(json);
 	return code;

@@ -215,13 +215,26 @@ static int print_result(const struct request *r, const struct build_report *repo
 
 /* ---- building ---- */
 
+/* All names at once, so that it is never half of them. */
+static int tag(const struct request *r, struct store *store, const struct image_digest *digest, struct err *err)
+{
+	const char **names = calloc(r->name_count + 1, sizeof(*names));
+
+	if (names == NULL)
+		return err_set(err, -ENOMEM, "cannot name the image");
+	for (size_t i = 0; i < r->name_count; i++)
+		names[i] = r->names[i];
+	int code = r->name_count > 0 ? store_tag_all(store, digest, names, NULL, err) : 0;
+	free(names);
+	return code;
+}
+
 static int build(const struct request *r, const struct arguments *arguments, struct store *store,
 		 struct build_report *report, struct build_result *result, struct err *err)
 {
 	struct progress_display display;
 	struct registry_options registry = registry_arguments(arguments, false);
 	struct build_output output = {.store = store,
-				      .name = r->name_count > 0 ? r->names[0] : NULL,
 				      .epoch = r->epoch,
 				      .registry = &registry,
 				      .progress = &display.progress};
@@ -233,9 +246,7 @@ static int build(const struct request *r, const struct arguments *arguments, str
 	else
 		code = build_lampofile(&output, arguments->rest[0], arguments_value(arguments, "file"), result, err);
 	progress_display_fini(&display);
-	for (size_t i = 1; i < r->name_count && code == 0; i++)
-		code = store_tag(store, &result->digest, r->names[i], NULL, err);
-	return code;
+	return code == 0 ? tag(r, store, &result->digest, err) : code;
 }
 
 int cmd_build(const struct arguments *arguments, uint64_t start_ns, struct err *err)

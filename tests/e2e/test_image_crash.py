@@ -15,7 +15,7 @@ import threading
 
 import e2e
 from e2e import Skip, check, equal, only
-from image_tools import docker_archive, image_bytes, layer_tar, put_image
+from image_tools import docker_archive, image_bytes, image_path, layer_tar, put_image
 
 IMAGE = os.path.join(e2e.BUILD, "lampo-image")
 ALL = os.environ.get("CRASH_ALL") == "1"
@@ -56,8 +56,8 @@ def check_whole(lampo, where):
 class Command:
     """A command, the store it begins with, and what may be there afterwards."""
 
-    def __init__(self, lampo, label, args, repeat=None):
-        self.lampo, self.label, self.args, self.repeat = lampo, label, args, repeat or args
+    def __init__(self, lampo, label, args, repeat=None, healing=False):
+        self.lampo, self.label, self.args, self.repeat, self.healing = lampo, label, args, repeat or args, healing
         self.template = lampo.data_dir + ".template"
         shutil.rmtree(self.template, ignore_errors=True)
         if os.path.exists(lampo.data_dir):
@@ -103,7 +103,8 @@ class Command:
         now = names(self.lampo)
         check(now in (self.old, self.new), f"{where}: neither old nor new: {now}")
         check(result.returncode != 0 or now == self.new, f"{where}: success was reported: {result}")
-        check_whole(self.lampo, where)
+        if not self.healing:
+            check_whole(self.lampo, where)
         again = run_image(self.lampo, *self.repeat)
         equal(again.returncode, 0, f"{where}: repeated: {again}")
         equal(names(self.lampo), self.new, f"{where}: repeated")
@@ -113,14 +114,15 @@ class Command:
         points, lines = self.trace()
         check(points, f"{self.label}: no changes seen")
         check_order(self.lampo.data_dir, lines, self.label)
-        done = 0
+        done = total = 0
         for fault in ("KILL", "ENOSPC", "EIO"):
             usable = [p for p in points if fault == "KILL" or p[0] != "flock"]
             step = 1 if ALL else max(1, len(usable) // SAMPLE)
             for call, when in usable[done % step::step]:
                 self.run_point(fault, call, when)
                 done += 1
-        print(f"  {self.label}: {done} of {3 * len(points)} points", flush=True)
+            total += len(usable)
+        print(f"  {self.label}: {done} of {total} points", flush=True)
 
 
 def check_order(data, lines, label):
@@ -153,18 +155,38 @@ def check_order(data, lines, label):
     check(not unsynced, f"{label}: {unsynced} was never written to the disk")
 
 
+@only("fake")
+def test_the_check_of_the_order(lampo):
+    """That it would notice."""
+    write = "1 write(5</d/tmp/x>, , 1) = 1"
+    sync = "1 fsync(5</d/tmp/x>) = 0"
+    rename = '1 renameat(3</d>, "tmp/x", 3</d>, "images/sha256/x") = 0'
+    sync_dir = "1 fsync(6</d/images/sha256>) = 0"
+    index = ["1 write(7</d/tmp/index.json>, , 1) = 1", "1 fsync(7</d/tmp/index.json>) = 0",
+             '1 renameat(3</d>, "tmp/index.json", 3</d>, "index.json") = 0', "1 fsync(8</d>) = 0"]
+    check_order("/d", [write, sync, rename, sync_dir, *index], "good")
+    for bad in ([write, rename, sync_dir, *index], [sync, write, rename, sync_dir, *index], [write, sync, rename, *index],
+                [write, sync, rename, *index, sync_dir], [write, sync, rename, sync_dir, *index[:3]],
+                [write, sync, rename, sync_dir, index[0], *index[2:]], [write, sync, rename]):
+        try:
+            check_order("/d", bad, "bad")
+        except AssertionError:
+            continue
+        raise AssertionError(f"not noticed: {bad}")
+
+
 def selected(label):
     wanted = os.environ.get("CRASH_ONLY")
     return not wanted or label.split()[0] in wanted.split(",")
 
 
-def check_command(lampo, prepare, *args, repeat=None, label=None):
+def check_command(lampo, prepare, *args, repeat=None, label=None, healing=False):
     label = label or args[0]
     if not selected(label):
         return
     need_strace()
     prepare()
-    Command(lampo, label, args, repeat).check_all()
+    Command(lampo, label, args, repeat, healing).check_all()
 
 
 def begin(lampo):
@@ -209,6 +231,43 @@ def test_prune(lampo):
             with open(os.path.join(lampo.data_dir, name), "w") as file:
                 file.write("x")
     check_command(lampo, prepare, "prune")
+
+
+def context(lampo):
+    """A small tree to build from."""
+    path = os.path.join(lampo.directory, "context")
+    os.makedirs(os.path.join(path, "dir"), exist_ok=True)
+    for name, size in (("one", 10), ("dir/two", 5000), ("dir/three", 100000)):
+        with open(os.path.join(path, name), "wb") as file:
+            file.write(os.urandom(1) * size)
+    with open(os.path.join(path, "Lampofile"), "w") as file:
+        file.write('FROM scratch\nCOPY . /\nCMD ["/one"]\n')
+    return path
+
+
+@only("fake")
+def test_build(lampo):
+    check_command(lampo, lambda: begin(lampo), "build", "-t", "a", "-t", "new", context(lampo))
+
+
+@only("fake")
+def test_build_makes_the_store(lampo):
+    check_command(lampo, lambda: None, "build", "-t", "new", context(lampo), label="build without a store")
+
+
+@only("fake")
+def test_build_heals(lampo):
+    """What is built is there, but damaged."""
+    path = context(lampo)
+
+    def prepare():
+        begin(lampo)
+        built = run_image(lampo, "build", "-t", "new", path)
+        equal(built.returncode, 0, built)
+        file = image_path(lampo.data_dir, built.stdout.split()[-1])
+        os.chmod(file, 0o644)
+        os.truncate(file, 8192)
+    check_command(lampo, prepare, "build", "-t", "new", path, label="build over a damaged image", healing=True)
 
 
 if __name__ == "__main__":
