@@ -25,6 +25,7 @@ struct http_state {
 	struct curl_slist *headers;
 	char error[CURL_ERROR_SIZE];
 	uint64_t header_bytes, sent, error_bytes;
+	bool headers_done;
 	bool ended;      /* a callback has ended the call, and set failure and err */
 	bool enough;     /* a callback has ended it, but the response is as good as complete */
 	bool done;       /* not to be made again */
@@ -143,6 +144,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *context)
 		end_call(call, HTTP_UNUSABLE);
 		return 0;
 	}
+	call->state->headers_done = length <= 2;
 	/* Another response begins, after an interim one. */
 	if (length > 5 && memcmp(line, "HTTP/", 5) == 0)
 		memset(&call->response, 0, sizeof(call->response));
@@ -367,6 +369,9 @@ static void take_result(struct http_call *call, CURLcode result)
 	call->retry_after = wait > 0 ? (uint64_t)wait : 0;
 	if (state->ended || state->enough || result == CURLE_OK)
 		return;
+	/* libcurl's word for a line of a header that is longer than it takes. */
+	if (result == CURLE_OUT_OF_MEMORY && !state->headers_done)
+		snprintf(state->error, sizeof(state->error), "the headers of the answer are too long to be kept");
 	call->failure = judge(result, &code);
 	/* Timed out before there was a connection. */
 	curl_off_t connected = 0;

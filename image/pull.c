@@ -155,6 +155,13 @@ static int64_t file_read(void *context, void *to, size_t bytes, struct err *err)
 	return n;
 }
 
+/* Blobs that were complete and gave no image are of no use to the next pull, unless it was this machine that failed. */
+static bool blobs_done(int code)
+{
+	return code != -ENOSPC && code != -EDQUOT && code != -ENOMEM && code != -EIO && code != -EMFILE &&
+	       code != -ENFILE;
+}
+
 static int commit(struct pull *pull, struct store_draft *draft, const struct image_digest *digest, int code,
 		  struct err *err)
 {
@@ -195,7 +202,7 @@ static int fetch(struct pull *pull, const struct manifest_descriptor *layer, str
 	progress_set(pull->progress, 0, name, "unpacking", 0, 0);
 	code = wire_decode(&source, compressed, limits.image_bytes, &expected, draft.fd, &digest, err);
 	code = commit(pull, &draft, &digest, code, err);
-	pull_blobs_close(&blobs, code == 0);
+	pull_blobs_close(&blobs, blobs_done(code));
 	*pull->result = PULL_FETCHED;
 	return code;
 }
@@ -310,11 +317,13 @@ static int convert(struct pull *pull, const struct manifest *manifest, struct er
 	}
 	if (code == 0)
 		code = store_draft_open(pull->store, &draft, err);
+	bool done = code == 0;
 	if (code == 0) {
 		code = convert_blobs(pull, manifest, &blobs, draft.fd, &digest, err);
 		code = commit(pull, &draft, &digest, code, err);
+		done = blobs_done(code);
 	}
-	pull_blobs_close(&blobs, code == 0);
+	pull_blobs_close(&blobs, done);
 	free(wanted);
 	*pull->result = PULL_CONVERTED;
 	return code;
@@ -341,6 +350,9 @@ static int pull_original(struct pull *pull, const struct pulled *pulled, struct 
 		manifest_is_lampo(&attached.manifest, &layer);
 		code = fetch(pull, layer, err);
 		pulled_free(&attached);
+		if (code == -EBADMSG || code == -EUCLEAN || code == -EINVAL || code == -EIO)
+			err_hint(err, "this is the image that is attached to the original; with --convert the original "
+				      "itself is taken");
 		return code;
 	}
 	return convert(pull, &pulled->manifest, err);

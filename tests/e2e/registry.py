@@ -408,7 +408,7 @@ class Registry:
     def upload(self, h, path, query):
         if h.command == "POST":
             name = f"{path}{len(self.uploads)}"
-            self.uploads[name] = b""
+            self.uploads[name] = bytearray()
             return h.answer(202, Location=f"{name}?state=x", Range="0-0")
         if path not in self.uploads:
             return h.answer(404)
@@ -418,7 +418,7 @@ class Registry:
                 return h.answer(416)
             for piece in h.pieces():
                 self.uploads[path] += piece
-        data = self.uploads[path]
+        data = bytes(self.uploads[path])
         if h.command == "PUT":
             if query["digest"][0] != sha256(data):
                 return h.answer(400, dump({"errors": [{"code": "DIGEST_INVALID", "message": "that is not it"}]}))
