@@ -10,7 +10,6 @@
  *   micro mmap N           ns to map, touch and unmap one page
  *   micro clock N          ns for one clock_gettime
  */
-#define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/futex.h>

@@ -125,7 +125,31 @@ static int open_tmpfile(int dirfd, char *path, uint32_t flags, uint32_t mode, un
 	return result;
 }
 
-/* The dentry at the end of the walk, made if it must be. */
+/* Makes the file, with the directory locked. -EEXIST with walk->dentry still negative: on the host's side somebody
+ * was faster. */
+static int create_here(struct walk *walk, uint32_t mode)
+{
+	struct inode *dir = walk->parent->inode;
+	int result;
+
+	if (walk->dentry->inode != NULL)
+		return -EEXIST;
+	if (dir->flags & INODE_DEAD)
+		return -ENOENT;
+	result = inode_permission(dir, MAY_WRITE | MAY_EXEC);
+	if (result < 0)
+		return result;
+	if (dir->ops->mknod == NULL)
+		return -EACCES;
+	result = dir->ops->mknod(dir, walk->dentry, S_IFREG | (mode & 07777 & ~current->process->fs->umask), 0);
+	if (result == 0)
+		fs_notify_made(walk->dentry);
+	return result;
+}
+
+#define CREATE_TRIES 8u
+
+/* The dentry at the end of the walk, made if it must be: positive if 0 or -EEXIST is returned. */
 static int create_missing(struct walk *walk, uint32_t mode)
 {
 	struct inode *dir = walk->parent->inode;
@@ -134,27 +158,19 @@ static int create_missing(struct walk *walk, uint32_t mode)
 	if (walk->slash)
 		return -EISDIR;
 	mutex_lock(&dir->mutex);
-	while (!walk_is_current(walk) && !(dir->flags & INODE_DEAD)) {
-		mutex_unlock(&dir->mutex);
-		result = walk_again(walk);
-		if (result < 0)
-			return result;
-		mutex_lock(&dir->mutex);
+	for (unsigned tries = 0; tries < CREATE_TRIES; tries++) {
+		while (!walk_is_current(walk) && !(dir->flags & INODE_DEAD)) {
+			mutex_unlock(&dir->mutex);
+			result = walk_again(walk);
+			if (result < 0)
+				return result;
+			mutex_lock(&dir->mutex);
+		}
+		result = create_here(walk, mode);
+		if (result != -EEXIST || walk->dentry->inode != NULL)
+			break;
+		result = -EBUSY; /* should it come and go all the time */
 	}
-	if (walk->dentry->inode != NULL) {
-		result = -EEXIST;
-	} else if (dir->flags & INODE_DEAD) {
-		result = -ENOENT;
-	} else {
-		result = inode_permission(dir, MAY_WRITE | MAY_EXEC);
-		if (result == 0 && dir->ops->mknod == NULL)
-			result = -EACCES;
-		if (result == 0)
-			result = dir->ops->mknod(dir, walk->dentry,
-						 S_IFREG | (mode & 07777 & ~current->process->fs->umask), 0);
-	}
-	if (result == 0)
-		fs_notify_made(walk->dentry);
 	mutex_unlock(&dir->mutex);
 	return result;
 }

@@ -269,6 +269,8 @@ static int make_entry(struct inode *dir, struct dentry *dentry, uint32_t opcode,
 			dentry_instantiate(dentry, inode);
 		dentry->checked_ns = clock_monotonic();
 		changed(dir);
+	} else if (got == -EEXIST) { /* somebody on the host was faster: it does exist now */
+		dentry_drop(dentry);
 	}
 	kfree(entry);
 	return (int)got;
@@ -341,7 +343,7 @@ static int remove_name(struct inode *dir, struct dentry *dentry, uint32_t opcode
 			dentry_drop(dentry);
 		return (int)got;
 	}
-	if (dentry->inode != NULL && dentry->inode->nlink > 0)
+	if (dentry->inode->nlink > 0)
 		dentry->inode->nlink -= opcode == FUSE_RMDIR ? dentry->inode->nlink : 1;
 	if (opcode == FUSE_RMDIR)
 		dentry->inode->flags |= INODE_DEAD;

@@ -56,6 +56,27 @@ static void writes_reach_the_host_at_once(void **state)
 	g_close(fd);
 }
 
+static void the_host_may_make_a_name_first(void **state)
+{
+	(void)state;
+	fs_machine_start(FS_VOLUME);
+	assert_int_equal(g_access("/vol/f"), -ENOENT);
+	assert_int_equal(g_access("/vol/g"), -ENOENT);
+	assert_int_equal(g_access("/vol/d"), -ENOENT);
+	host_file("f", "host");
+	host_file("g", "host");
+	host_file("d", "host");
+	int64_t fd = g_open("/vol/f", O_RDWR | O_CREAT);
+	assert_true(fd >= 0);
+	assert_int_equal(g_pwrite(fd, "H", 1, 0), 1);
+	g_close(fd);
+	assert_string_equal(host_content("f"), "Host");
+	assert_int_equal(g_open("/vol/g", O_RDWR | O_CREAT | O_EXCL), -EEXIST);
+	assert_string_equal(g_content("/vol/g"), "host");
+	assert_int_equal(g_mkdir("/vol/d"), -EEXIST);
+	assert_int_equal(g_access("/vol/d"), 0);
+}
+
 static void names_reach_the_host_at_once(void **state)
 {
 	(void)state;
@@ -257,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(writes_reach_the_host_at_once),
 	    TEST(names_reach_the_host_at_once),
+	    TEST(the_host_may_make_a_name_first),
 	    TEST(the_hosts_changes_are_seen_after_a_second),
 	    TEST(own_writes_keep_the_cache),
 	    TEST(a_read_only_volume_refuses_changes),
