@@ -2,6 +2,7 @@
 #include "image/writer_out.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,10 @@ int out_pwrite(int fd, const void *data, size_t bytes, uint64_t offset)
 static int piece_finish(struct out *out, struct out_piece *piece)
 {
 	sha256_each(piece->data, OUT_BLOCK, piece->bytes / OUT_BLOCK, piece->hashes);
-	return out_pwrite(out->fd, piece->data, piece->bytes, piece->first * OUT_BLOCK);
+	int r = out_pwrite(out->fd, piece->data, piece->bytes, piece->first * OUT_BLOCK);
+	/* The disk may begin: whoever needs the file to be durable waits the less. Only a hint, so it cannot fail. */
+	sync_file_range(out->fd, (off_t)(piece->first * OUT_BLOCK), (off_t)piece->bytes, SYNC_FILE_RANGE_WRITE);
+	return r;
 }
 
 static void *out_thread(void *context)
