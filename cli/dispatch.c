@@ -89,6 +89,9 @@ int dispatch(const struct program *program, int argc, char **argv)
 		return EXIT_LAMPO;
 	int code = run_command(program, argc, argv, start_ns, &err);
 	if (code < 0) {
+		/* Whichever part of an image could not be written. */
+		if ((code == -ENOSPC || code == -EDQUOT) && program->id == PROGRAM_IMAGE && err.hint[0] == '\0')
+			err_hint(&err, "make room on that disk; 'lampo prune' removes images that have no name");
 		err_print(&err, program->name);
 		return EXIT_LAMPO;
 	}

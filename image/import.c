@@ -51,14 +51,20 @@ static int64_t layer_read(void *context, void *to, size_t bytes, struct err *err
 int import_commit(struct import *import, struct store_draft *draft, const struct image_digest *digest,
 		  char (*names)[REFERENCE_MAX], size_t name_count, struct err *err)
 {
-	int r = store_draft_commit(import->store, draft, digest, names[0], NULL, err);
+	const char **list = calloc(name_count + 1, sizeof(*list));
+	int r = store_draft_commit(import->store, draft, digest, NULL, NULL, err);
 
-	for (size_t i = 0; r == 0 && i < name_count; i++) {
-		if (i > 0)
-			r = store_tag(import->store, digest, names[i], NULL, err);
-		if (r == 0 && import->options->imported != NULL)
+	if (r == 0 && list == NULL)
+		r = err_set(err, -ENOMEM, "cannot name the image");
+	for (size_t i = 0; r == 0 && i < name_count; i++)
+		list[i] = names[i];
+	/* All at once, so that it is never half of them. */
+	if (r == 0)
+		r = store_tag_all(import->store, digest, list, NULL, err);
+	free(list);
+	for (size_t i = 0; r == 0 && i < name_count; i++)
+		if (import->options->imported != NULL)
 			import->options->imported(import->options->context, names[i], digest);
-	}
 	return r;
 }
 

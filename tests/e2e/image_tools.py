@@ -83,7 +83,7 @@ def layer_tar(files):
     return out.getvalue()
 
 
-def docker_archive(path, name, layers, config=None):
+def docker_archive(path, tags, layers, config=None):
     """An archive as `docker save` makes it."""
     entries = {}
     description = dict(config or {}, architecture="amd64", os="linux",
@@ -95,6 +95,6 @@ def docker_archive(path, name, layers, config=None):
     for layer in layers:
         names.append(sha256(layer).hex() + "/layer.tar")
         entries[names[-1]] = layer
-    entries["manifest.json"] = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": names}]).encode()
+    entries["manifest.json"] = json.dumps([{"Config": config_name, "RepoTags": tags, "Layers": names}]).encode()
     with open(path, "wb") as file:
         file.write(layer_tar(entries))

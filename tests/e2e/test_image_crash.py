@@ -15,6 +15,7 @@ import threading
 
 import e2e
 from e2e import Skip, check, equal, only
+from registry import Image, Registry
 from image_tools import docker_archive, image_bytes, image_path, layer_tar, put_image
 
 IMAGE = os.path.join(e2e.BUILD, "lampo-image")
@@ -268,6 +269,115 @@ def test_build_heals(lampo):
         os.chmod(file, 0o644)
         os.truncate(file, 8192)
     check_command(lampo, prepare, "build", "-t", "new", path, label="build over a damaged image", healing=True)
+
+
+def archive(lampo, *more_names):
+    path = os.path.join(lampo.directory, "archive.tar")
+    layers = [layer_tar({"bin/one": b"1" * 5000, "two": b"2"}), layer_tar({".wh.two": b"", "three": os.urandom(1) * 70000})]
+    docker_archive(path, ["a:latest", *more_names], layers, {"config": {"Cmd": ["/bin/one"]}})
+    return path
+
+
+@only("fake")
+def test_import(lampo):
+    check_command(lampo, lambda: begin(lampo), "import", archive(lampo, "new:1"))
+
+
+@only("fake")
+def test_import_makes_the_store(lampo):
+    check_command(lampo, lambda: None, "import", archive(lampo), label="import without a store")
+
+
+@only("fake")
+def test_pull(lampo):
+    """The image is converted; then pulled again over another of that name."""
+    if not selected("pull"):
+        return
+    with Registry() as server:
+        server.add(Image({"a": b"1" * 100000}, {"b": b"2", ".wh.a": b""}))
+        check_command(lampo, lambda: begin(lampo), "pull", f"{server.host}/t:1")
+
+
+@only("fake")
+def test_pull_of_lampos_own_form(lampo):
+    if not selected("pull"):
+        return
+    with Registry() as server:
+        server.add(Image({"a": b"1" * 100000}))
+        equal(run_image(lampo, "pull", f"{server.host}/t:1").returncode, 0)
+        equal(run_image(lampo, "push", f"{server.host}/t:1", f"{server.host}/own:1").returncode, 0)
+        check_command(lampo, lambda: shutil.rmtree(lampo.data_dir), "pull", f"{server.host}/own:1", label="pull of Lampo's own form")
+
+
+# ---- several at once, and a full disk -------------------------------------------------------------------------------
+
+
+@only("fake")
+def test_many_at_once(lampo):
+    """Imports, pulls, builds, tags and prunes at once: none fails, nothing that has a name is missing."""
+    path, tar = context(lampo), archive(lampo)
+    with Registry() as server:
+        server.add(Image({"a": b"1" * 100000}, {"b": b"2"}))
+        results = []
+
+        def work(*commands):
+            for command in commands * 3:
+                results.append((command, run_image(lampo, *command)))
+
+        threads = [threading.Thread(target=work, args=commands) for commands in (
+            [("pull", f"{server.host}/t:1"), ("rmi", "-f", f"{server.host}/t:1"), ("pull", f"{server.host}/t:1")],
+            [("pull", f"{server.host}/t:1"), ("import", tar)],
+            [("import", tar), ("build", path), ("image", "verify")],
+            [("build", "-t", "built", path), ("tag", "built", "other")],
+            [("prune",), ("prune",), ("images",)])]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    for command, result in results:
+        # A tag may come before the first build; all else works.
+        check(result.returncode == 0, f"{command}: {result}")
+    check_whole(lampo, "many at once")
+    equal(set(names(lampo)), {"a:latest", "built:latest", "other:latest", f"{server.host}/t:1"})
+    equal(run_image(lampo, "prune").returncode, 0)
+    equal(os.listdir(os.path.join(lampo.data_dir, "tmp")), [])
+    digests = {i[7:] for i in names(lampo).values()}
+    equal(set(os.listdir(os.path.join(lampo.data_dir, "images", "sha256"))), digests)
+
+
+@only("fake")
+def test_full_disk(lampo):
+    """A real one: everything fails in words until there is room again."""
+    script = r"""
+set -e
+mkdir -p "$LAMPO_DATA"
+mount -t tmpfs -o size=512k,mode=700 tmpfs "$LAMPO_DATA" || exit 77
+"$1" import "$2" >/dev/null || exit 1
+dd if=/dev/zero of="$LAMPO_DATA/fill" bs=4k 2>/dev/null || true
+for n in 1 2 3; do
+	! "$1" import "$3" 2>"$LAMPO_DATA/../said" || exit 2
+	grep -q 'make room' "$LAMPO_DATA/../said" || exit 3
+	! "$1" build -t b "$4" 2>"$LAMPO_DATA/../said" || exit 4
+	"$1" image verify || exit 5
+done
+"$1" tag a:latest other 2>/dev/null || true
+"$1" prune >/dev/null || exit 6
+"$1" rmi other 2>/dev/null || true
+"$1" image verify || exit 7
+rm "$LAMPO_DATA/fill"
+"$1" import "$3" >/dev/null || exit 8
+"$1" tag b c || exit 9
+"$1" image verify || exit 10
+test -z "$(ls "$LAMPO_DATA/tmp")" || exit 11
+"""
+    first, path = archive(lampo), context(lampo)
+    second = os.path.join(lampo.directory, "second.tar")
+    docker_archive(second, ["b:latest"], [layer_tar({"x": os.urandom(100000)})])
+    process = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", IMAGE, first, second, path], env=environment(lampo),
+                             capture_output=True, text=True, timeout=120)
+    if process.returncode == 77 or (process.returncode == 1 and "unshare" in process.stderr):
+        raise Skip("needs to mount a tmpfs")
+    check(process.returncode == 0, process)
 
 
 if __name__ == "__main__":
