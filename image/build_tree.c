@@ -174,6 +174,9 @@ void build_links_free(void **map)
 
 /* ---- copying ---- */
 
+/* What is in struct build_copy's links: what an inode became, and inodes that were made. */
+enum { ORIGINAL, MADE };
+
 static int copy_attributes(const struct build_copy *copy, const struct tree_inode *from, struct tree_inode *to)
 {
 	if (copy->mode >= 0 && !S_ISLNK(from->mode))
@@ -206,8 +209,9 @@ static int clear(struct build_copy *copy, struct tree_node *dir, const char *nam
 		return 0;
 	if (S_ISDIR(old->inode->mode))
 		return -EISDIR;
-	/* It may be the last name of an inode that links point at no more; new ones must not find it. */
-	build_links_free(&copy->links);
+	/* If that was the last name of an inode that was made here, links to it must not be made any more. */
+	if (old->inode->links == 1 && build_links_find(&copy->links, (uintptr_t)old->inode, MADE) != NULL)
+		build_links_free(&copy->links);
 	tree_remove(copy->tree, old);
 	return 0;
 }
@@ -215,7 +219,7 @@ static int clear(struct build_copy *copy, struct tree_node *dir, const char *nam
 static int copy_file(struct build_copy *copy, const struct tree_inode *from, struct tree_node *dir, const char *name)
 {
 	bool linked = from->links > 1;
-	struct tree_inode *known = linked ? build_links_find(&copy->links, (uintptr_t)from, 0) : NULL;
+	struct tree_inode *known = linked ? build_links_find(&copy->links, (uintptr_t)from, ORIGINAL) : NULL;
 	struct tree_node *node;
 	int code = clear(copy, dir, name);
 
@@ -232,7 +236,9 @@ static int copy_file(struct build_copy *copy, const struct tree_inode *from, str
 	if (code == 0 && S_ISLNK(from->mode) && from->target != NULL)
 		code = tree_set_target(node->inode, from->target, strlen(from->target));
 	if (code == 0 && linked)
-		code = build_links_add(&copy->links, (uintptr_t)from, 0, node->inode);
+		code = build_links_add(&copy->links, (uintptr_t)from, ORIGINAL, node->inode);
+	if (code == 0 && linked)
+		code = build_links_add(&copy->links, (uintptr_t)node->inode, MADE, node->inode);
 	return code;
 }
 
