@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "image/config.h"
 #include "image/export_layer.h"
 #include "image/json.h"
 #include "image/wire.h"
@@ -205,38 +204,10 @@ static int export_own(struct out *out)
 	return r;
 }
 
-/* The image's configuration, for the one layer that it has now. */
-static int config_make(struct out *out, const struct export_layer *layer, char **text)
-{
-	char diff_id[IMAGE_DIGEST_TEXT], *json;
-	struct image_config config;
-
-	int r = image_file_config(out->image, &json, out->err);
-	if (r < 0)
-		return r;
-	r = image_config_parse(&config, json, strlen(json), out->err);
-	free(json);
-	if (r < 0)
-		return r;
-	image_digest_format(&layer->diff_id, diff_id);
-	json_t *rootfs = json_pack("{s:s,s:[s]}", "type", "layers", "diff_ids", diff_id);
-	json_t *history = json_pack("[{s:s}]", "created_by", "lampo export");
-	bool ok = json_object_set_new(config.root, "rootfs", rootfs) == 0;
-	ok = json_object_set_new(config.root, "history", history) == 0 && ok;
-	/* Both must be there for others; an image from outside may lack them. */
-	if (!json_is_string(json_object_get(config.root, "os")))
-		ok = json_object_set_new(config.root, "os", json_string("linux")) == 0 && ok;
-	if (!json_is_string(json_object_get(config.root, "architecture")))
-		ok = json_object_set_new(config.root, "architecture", json_string("amd64")) == 0 && ok;
-	*text = ok ? image_config_dump(&config) : NULL;
-	image_config_free(&config);
-	return *text == NULL ? no_memory(out) : 0;
-}
-
 static int oci_put(struct out *out, const struct export_layer *layer, int layer_fd, const char *config)
 {
-	char config_digest[IMAGE_DIGEST_TEXT], layer_digest[IMAGE_DIGEST_TEXT], path[PATH_BYTES];
 	struct image_digest digest;
+	char path[PATH_BYTES];
 
 	int r = layout_start(out);
 	blob_path(&layer->digest, path);
@@ -246,18 +217,7 @@ static int oci_put(struct out *out, const struct export_layer *layer, int layer_
 		r = blob_text(out, config, &digest);
 	if (r < 0)
 		return r;
-	image_digest_format(&digest, config_digest);
-	image_digest_format(&layer->digest, layer_digest);
-	struct manifest_descriptor descriptor = {.media_type =
-						     out->options->compress ? MEDIA_OCI_LAYER_GZIP : MEDIA_OCI_LAYER,
-						 .digest = layer_digest,
-						 .bytes = layer->bytes};
-	struct manifest manifest = {
-	    .media_type = MEDIA_OCI_MANIFEST,
-	    .config = {.media_type = MEDIA_OCI_CONFIG, .digest = config_digest, .bytes = strlen(config)},
-	    .layers = &descriptor,
-	    .layer_count = 1};
-	char *text = manifest_dump(&manifest);
+	char *text = export_manifest(layer, config);
 	r = text == NULL ? no_memory(out) : layout_end(out, text, NULL);
 	free(text);
 	return r;
@@ -305,7 +265,7 @@ static int export_ordinary(struct out *out)
 	r = export_layer(out->image, spool.fd, options->compress, &layer, options->progress, out->err);
 	progress_set(options->progress, 0, "layer", "done", 0, 0);
 	if (r == 0)
-		r = config_make(out, &layer, &config);
+		r = export_config(out->image, &layer, &config, out->err);
 	if (r == 0)
 		r = options->format == EXPORT_OCI ? oci_put(out, &layer, spool.fd, config)
 						  : docker_put(out, &layer, spool.fd, config);

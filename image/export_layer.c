@@ -390,6 +390,7 @@ int export_layer(struct image_file *image, int fd, bool compress, struct export_
 	if (r == 0)
 		r = archive_put(x);
 	layer->bytes = x->out_bytes;
+	layer->compressed = compress;
 	if (r == 0 && (EVP_DigestFinal_ex(x->in_hash, layer->diff_id.bytes, NULL) != 1 ||
 		       EVP_DigestFinal_ex(x->out_hash, layer->digest.bytes, NULL) != 1))
 		r = err_set(err, -ENOMEM, "cannot hash the layer");

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/export_layer.h"
 #include "image/json.h"
 #include "image/manifest.h"
 #include "image/wire.h"
@@ -106,6 +107,33 @@ static int put_own_form(struct push *push, struct image_file *image, int draft_f
 	return code;
 }
 
+/* An ordinary image of one layer. */
+static int put_oci(struct push *push, struct image_file *image, int draft_fd, struct err *err)
+{
+	char layer_digest[IMAGE_DIGEST_TEXT], config_digest[IMAGE_DIGEST_TEXT], *config = NULL, *text = NULL;
+	struct export_layer layer;
+	struct image_digest digest;
+
+	int code = export_layer(image, draft_fd, true, &layer, push->progress, err);
+	if (code == 0)
+		code = export_config(image, &layer, &config, err);
+	if (code < 0)
+		return code;
+	image_digest_format(&layer.digest, layer_digest);
+	sha256(config, strlen(config), digest.bytes);
+	image_digest_format(&digest, config_digest);
+	code = registry_blob_put(push->registry, layer_digest, draft_fd, NULL, layer.bytes, 0, push->progress, err);
+	if (code == 0)
+		code = registry_blob_put(push->registry, config_digest, -1, config, strlen(config), 1, NULL, err);
+	if (code == 0)
+		text = export_manifest(&layer, config);
+	if (code == 0)
+		code = text ? put_manifest(push, text, err) : err_set(err, -ENOMEM, "cannot make the manifest");
+	free(text);
+	free(config);
+	return code;
+}
+
 static void verify_progress(void *context, uint64_t done, uint64_t total)
 {
 	progress_set(context, 0, "image", "verifying", done, total);
@@ -123,7 +151,8 @@ static int push_image(struct push *push, struct err *err)
 		return code;
 	code = store_draft_open(push->store, &draft, err);
 	if (code == 0) {
-		code = put_own_form(push, &image, draft.fd, err);
+		code = push->options->format == PUSH_OCI ? put_oci(push, &image, draft.fd, err)
+							 : put_own_form(push, &image, draft.fd, err);
 		store_draft_discard(push->store, &draft);
 	}
 	image_file_close(&image);

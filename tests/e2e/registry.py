@@ -113,19 +113,20 @@ def describe_tree(directory):
     return found
 
 
-def extract(lampo, digest, name):
+def extract(lampo, digest, name, store="store"):
     """The tree of an image in the store, as Linux sees it; or erofs-utils (which forget the bits above 0777) where it cannot be mounted."""
     target = os.path.join(lampo.directory, name)
+    path = os.path.join(lampo.directory, store, "images", "sha256", digest.removeprefix("sha256:"))
     mounted = target + ".mounted"
     os.mkdir(mounted)
-    if subprocess.run(["mount", "-t", "erofs", "-o", "loop,ro", image_path(lampo, digest), mounted], capture_output=True).returncode == 0:
+    if subprocess.run(["mount", "-t", "erofs", "-o", "loop,ro", path, mounted], capture_output=True).returncode == 0:
         try:
             subprocess.run(["cp", "-a", mounted, target], check=True)
         finally:
             subprocess.run(["umount", mounted], check=True)
         return target
     need("fsck.erofs")
-    done = subprocess.run(["fsck.erofs", f"--extract={target}", image_path(lampo, digest)], capture_output=True, text=True)
+    done = subprocess.run(["fsck.erofs", f"--extract={target}", path], capture_output=True, text=True)
     e2e.check(done.returncode == 0, f"fsck.erofs: {done.stdout}{done.stderr}")
     for where, folders, files in os.walk(target):
         for name in folders + files:

@@ -111,6 +111,36 @@ def test_pushed_is_pulled_again(lampo):
             e2e.check("up to date" in lampo("pull", target, env=env).err, fmt)
 
 
+@e2e.only("fake")
+def test_what_lampo_pushes_is_for_others_too(lampo):
+    """As an OCI image: skopeo and umoci take it, and it comes back as the same tree. As an artifact: skopeo carries it unharmed."""
+    prepare(lampo)
+    tree = registry.make_tree(os.path.join(lampo.directory, "tree"))
+    layout = umoci_layout(lampo, tree)
+    with docker_registry(os.path.join(lampo.directory, "registry")) as host:
+        run(lampo, "skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:1", f"docker://{host}/app:1")
+        name = f"{host}/app:1"
+        digest = digest_of(lampo("pull", name))
+        manifest = digest_of(lampo("push", "--format", "oci", name, f"{host}/oci:1"))
+        e2e.equal(digest_of(lampo("push", "--format", "oci", name, f"{host}/oci:2")), manifest, "pushed twice")
+        inspected = json.loads(run(lampo, "skopeo", "inspect", "--tls-verify=false", f"docker://{host}/oci:1"))
+        e2e.equal((inspected["Digest"], inspected["Os"], inspected["Architecture"], len(inspected["Layers"])), (manifest, "linux", "amd64", 1))
+        e2e.check("A=b" in inspected["Env"], inspected)
+        run(lampo, "skopeo", "copy", "--src-tls-verify=false", f"docker://{host}/oci:1", f"oci:{lampo.directory}/back:1")
+        run(lampo, "umoci", "unpack", "--image", f"{lampo.directory}/back:1", f"{lampo.directory}/unpacked")
+        registry.compare_trees(f"{lampo.directory}/unpacked/rootfs", tree)
+        again = digest_of(lampo("pull", f"{host}/oci:1", env=registry.other_store(lampo, "o")))
+        registry.compare_trees(registry.extract(lampo, again, "extracted", "o"), tree)
+        e2e.equal(digest_of(lampo("import", f"{lampo.directory}/back", "back:1", env=registry.other_store(lampo, "i"))), again, "imported")
+        # The artifact, from one registry to another.
+        digest_of(lampo("push", name, f"{host}/own:1"))
+        with Registry() as r:
+            run(lampo, "skopeo", "copy", "--src-tls-verify=false", "--dest-tls-verify=false", f"docker://{host}/own:1", f"docker://{r.host}/moved:1")
+            e2e.equal(digest_of(lampo("pull", f"{r.host}/moved:1", env=registry.other_store(lampo, "m"))), digest, "moved")
+            run(lampo, "skopeo", "copy", "--src-tls-verify=false", f"docker://{host}/own:1", f"oci:{lampo.directory}/artifact:1")
+            e2e.equal(digest_of(lampo("import", f"{lampo.directory}/artifact", "a:1", env=registry.other_store(lampo, "a"))), digest, "imported artifact")
+
+
 def attached(lampo, r):
     image = Image({"a": b"1" * 100000})
     r.add(image)
