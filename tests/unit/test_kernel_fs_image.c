@@ -400,11 +400,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(files_are_as_they_were_written),       TEST(names_of_one_inode_are_one_file),
-	    TEST(links_and_devices_are_there),          TEST(holes_read_as_zeros),
-	    TEST(large_directories_are_complete),       TEST(lookups_need_no_list),
-	    TEST(attributes_can_be_read_and_changed),   TEST(changes_stay_in_memory),
-	    TEST(what_is_read_costs_no_memory),         TEST(every_damaged_block_is_noticed),
+	    TEST(files_are_as_they_were_written),
+	    TEST(names_of_one_inode_are_one_file),
+	    TEST(links_and_devices_are_there),
+	    TEST(holes_read_as_zeros),
+	    TEST(large_directories_are_complete),
+	    TEST(lookups_need_no_list),
+	    TEST(attributes_can_be_read_and_changed),
+	    TEST(changes_stay_in_memory),
+	    TEST(what_is_read_costs_no_memory),
+	    cmocka_unit_test_setup_teardown(every_damaged_block_is_noticed, setup_image, teardown),
 	    TEST(a_damaged_page_is_an_error_each_time),
 	};
 
