@@ -7,3 +7,9 @@ $(B)/tests/e2e/fake_vmm: tests/e2e/fake_vmm.c base/host/vm_protocol.h
 
 .PHONY: e2e-tools
 e2e-tools: $(B)/tests/e2e/fake_vmm $(B)/cli-docs
+
+# Images for tests, of the host's files.
+$(B)/tests/e2e/make_image: $(call host_objects,tests/e2e/make_image.c run/fd.c $(BASE_HOST_SRC)) $(B)/libimage.a
+	@mkdir -p $(@D)
+	$(CC) $(HOST_LDFLAGS) -o $@ $^ $(IMAGE_LIBS)
+e2e-tools: $(B)/tests/e2e/make_image
