@@ -34,6 +34,10 @@ expect --memory lampo run --m
 expect --json lampo ps --
 expect TERM lampo kill -s T
 expect stop lampo help s
+expect rmi lampo r
+expect image lampo im
+expect verify lampo image v
+expect --all lampo image verify --a
 expect true lampo run --cpus 2 tru
 expect true lampo run -d -- tru
 exit $failed
