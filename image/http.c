@@ -258,7 +258,6 @@ static void set_limits(const struct http_options *options, struct http_call *cal
 	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, patience);
 	if (call->total_seconds)
 		curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)call->total_seconds);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, call->url->tls ? "https" : "http");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import socket
 import ssl
@@ -21,6 +22,7 @@ import time
 import urllib.parse
 
 import e2e
+import erofs
 
 OCI = "application/vnd.oci.image."
 MANIFEST, INDEX, CONFIG = OCI + "manifest.v1+json", OCI + "index.v1+json", OCI + "config.v1+json"
@@ -67,9 +69,6 @@ def other_store(lampo, name):
 
 # ---- trees ------------------------------------------------------------------------------------------------
 
-SPECIAL_MODES = {"greeting": 0o4751, "empty": 0o1777}
-
-
 def make_tree(directory):
     """Files of all kinds; with owners if we are root."""
     for name in ("bin", "etc/deep/er", "empty", "opt/" + "n" * 200):
@@ -85,25 +84,26 @@ def make_tree(directory):
                        ("etc/\u00fc", b"umlaut"), ("opt/" + "n" * 200 + "/" + "f" * 250, b"long"), ("etc/big", os.urandom(3 << 20))):
         with open(at(name), "wb") as f:
             f.write(data)
+    os.chmod(at("etc/greeting"), 0o4751)
+    os.chmod(at("empty"), 0o1777)
     if os.geteuid() == 0:
         os.chown(at("etc/nothing"), 1234, 56789)
         os.chown(at("etc/link"), 77, 88, follow_symlinks=False)
     for where, folders, files in os.walk(directory):
         for name in folders + files:
-            if name in SPECIAL_MODES:
-                os.chmod(os.path.join(where, name), SPECIAL_MODES[name])
             os.utime(os.path.join(where, name), (1500000000, 1500000000), follow_symlinks=False)
     return directory
 
 
 def describe_tree(directory):
     """What is in a tree, for comparison."""
-    found, links = {}, {}
+    found = {}
     for where, folders, files in os.walk(directory):
         for name in folders + files:
             path = os.path.join(where, name)
             st = os.lstat(path)
-            entry = [oct(st.st_mode), st.st_uid, st.st_gid]
+            # Tools that fill directories change their times.
+            entry = [oct(st.st_mode), st.st_uid, st.st_gid, 0 if stat.S_ISDIR(st.st_mode) else int(st.st_mtime)]
             if stat.S_ISLNK(st.st_mode):
                 entry.append(os.readlink(path))
             elif stat.S_ISREG(st.st_mode):
@@ -114,24 +114,9 @@ def describe_tree(directory):
 
 
 def extract(lampo, digest, name, store="store"):
-    """The tree of an image in the store, as Linux sees it; or erofs-utils (which forget the bits above 0777) where it cannot be mounted."""
+    """The tree of an image in the store, as a reader has it that shares nothing with Lampo."""
     target = os.path.join(lampo.directory, name)
-    path = os.path.join(lampo.directory, store, "images", "sha256", digest.removeprefix("sha256:"))
-    mounted = target + ".mounted"
-    os.mkdir(mounted)
-    if subprocess.run(["mount", "-t", "erofs", "-o", "loop,ro", path, mounted], capture_output=True).returncode == 0:
-        try:
-            subprocess.run(["cp", "-a", mounted, target], check=True)
-        finally:
-            subprocess.run(["umount", mounted], check=True)
-        return target
-    need("fsck.erofs")
-    done = subprocess.run(["fsck.erofs", f"--extract={target}", path], capture_output=True, text=True)
-    e2e.check(done.returncode == 0, f"fsck.erofs: {done.stdout}{done.stderr}")
-    for where, folders, files in os.walk(target):
-        for name in folders + files:
-            if name in SPECIAL_MODES:
-                os.chmod(os.path.join(where, name), SPECIAL_MODES[name])
+    erofs.Image(os.path.join(lampo.directory, store, "images", "sha256", digest.removeprefix("sha256:"))).extract(target)
     return target
 
 
@@ -208,8 +193,9 @@ def free_port():
 
 
 @contextlib.contextmanager
-def docker_registry(directory, tls=None, auth=None):
-    """Debian's docker-registry with an empty folder; gives its "host:port". tls: (certificate, key). auth: its `auth` section."""
+def docker_registry(directory, tls=None, auth=None, client_ca=None):
+    """Debian's docker-registry with an empty folder; gives its "host:port". tls: (certificate, key). auth: its `auth` section. client_ca: who
+    connects must have a certificate of this authority."""
     need("docker-registry")
     os.makedirs(directory)
     for attempt in range(5):
@@ -218,6 +204,8 @@ def docker_registry(directory, tls=None, auth=None):
                   "storage": {"filesystem": {"rootdirectory": os.path.join(directory, "data")}, "delete": {"enabled": True}}}
         if tls:
             config["http"]["tls"] = {"certificate": tls[0], "key": tls[1]}
+            if client_ca:
+                config["http"]["tls"]["clientcas"] = [client_ca]
         if auth:
             config["auth"] = auth
         with open(os.path.join(directory, "config.yml"), "w") as f:
@@ -467,11 +455,67 @@ class Tokens:
                         f'Bearer realm="{self.realm}",service="the, \\"registry\\"",scope="repository:{name}:{access}"')
 
     def give(self, h):
-        query = urllib.parse.parse_qs(h.path.partition("?")[2])
-        h.body()
+        form = urllib.parse.parse_qs(h.body().decode())
+        query = form or urllib.parse.parse_qs(h.path.partition("?")[2])
         self.questions.append((query, h.headers.get("Authorization")))
-        if h.headers.get("Authorization") != self.want:
+        good = form.get("refresh_token") == ["identity"] if h.command == "POST" else h.headers.get("Authorization") == self.want
+        if not good:
             return h.answer(401)
         token = f"t{len(self.given)}." + query["scope"][0].rsplit(",", 1)[-1].rsplit(":", 1)[-1]
         self.given.add(token)
-        return h.answer(200, dump({"token": token, "expires_in": 60}))
+        return h.answer(200, dump({"access_token" if form else "token": token, "expires_in": 60}))
+
+
+# ---- tests of registries that misbehave -------------------------------------------------------------------
+
+MEMORY_MAX = 200 << 20  # bytes, resident, with all libraries
+
+
+def limit():
+    if "LAMPO_TEST_SANITIZED" not in os.environ:  # sanitizers take terabytes of addresses
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+
+def random_image():
+    return Image({"a": os.urandom(300000)}, {"b": os.urandom(1000)})
+
+
+def refused(lampo, r, *words, args=(), tag="1", timeout=60, env=None):
+    """A pull fails, with these words in its message, and leaves nothing that counts."""
+    result = lampo("pull", *args, f"{r.host}/t:{tag}", timeout=timeout, preexec_fn=limit, env=env)
+    e2e.check(result.code == 125 and result.out == "", result)
+    message = "\n".join(line for line in result.err.splitlines() if line.startswith("lampo: "))
+    for word in words:
+        e2e.check(re.search(word, message), f"no '{word}' in: {message}")
+    e2e.check(message.count("\n") <= 1, message)
+    e2e.check(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss <= MEMORY_MAX >> 10, "too much memory")
+    e2e.equal([name for name in store_files(lampo) if not name.startswith("tmp/blob-")], [], "files in the store")
+    e2e.equal(lampo.ok("images", "-q"), "", "images")
+    return message
+
+
+def works(lampo, r):
+    """Without the hooks all goes well, and nothing is left of before."""
+    r.hooks.clear()
+    result = lampo("pull", f"{r.host}/t:1")
+    e2e.check(result.code == 0, result)
+    lampo.ok("image", "verify", f"{r.host}/t:1")
+    e2e.equal(len(store_files(lampo)), 1, store_files(lampo))
+
+
+def serving(lampo, pattern, hook, *words, then_works=True, **more):
+    prepare(lampo)
+    with Registry() as r:
+        r.add(random_image())
+        r.hook(pattern, hook)
+        message = refused(lampo, r, *words, **more)
+        if then_works:
+            works(lampo, r)
+        return message
+
+
+MANIFESTS, BLOBS = r"^GET /v2/t/manifests/", r"^GET /v2/t/blobs/"
+
+
+def data_of(h):
+    return h.server.registry.blobs[h.path.rsplit("/", 1)[1]]

@@ -316,6 +316,10 @@ def test_tokens(lampo):
         left = [1]
         r.hooks.insert(0, (r"^GET /v2/.*/blobs/", lambda h: (left and left.pop() and tokens.given.clear()) or False))
         e2e.equal(digest_of(lampo("pull", f"{r.host}/team/t:1", "--convert", env=registry.other_store(lampo, "o"))), digest)
+        # What others call an identity token, for which a password was given away once.
+        registry.log_in(home, r.host, "", "", auth="", identitytoken="identity")
+        e2e.equal(digest_of(lampo("pull", f"{r.host}/team/t:1", "--convert", env=registry.other_store(lampo, "i"))), digest)
+        e2e.equal(tokens.questions[-1][0]["grant_type"], ["refresh_token"], "question")
         # The password has never been seen by the registry itself.
         e2e.check(not any(headers.get("Authorization", "").startswith("Basic") for _, _, headers in r.requests))
 
@@ -342,6 +346,24 @@ def test_tls(lampo):
         os.symlink(ca, os.path.join(certs, "ca.crt"))
         digest_of(push())
         digest_of(lampo("pull", f"{host}/t:1", env=registry.other_store(lampo, "o")))
+
+
+@e2e.only("fake")
+def test_certificates_of_clients(lampo):
+    home = prepare(lampo)
+    ca, certificate, key = registry.make_ca(lampo.directory, "ca")
+    with Registry() as r, docker_registry(os.path.join(lampo.directory, "registry"), tls=(certificate, key), client_ca=ca) as host:
+        r.add(Image({"a": b"1"}))
+        digest_of(lampo("pull", f"{r.host}/t:1"))
+        push = ("push", f"{r.host}/t:1", f"{host}/t:1", "--ca-file", ca)
+        e2e.equal(lampo(*push).code, 125)
+        certs = os.path.join(home, ".config", "containers", "certs.d", host)
+        os.makedirs(certs)
+        os.symlink(certificate, os.path.join(certs, "me.cert"))
+        result = lampo(*push)
+        e2e.check(result.code == 125 and "me.key" in result.err, result)
+        os.symlink(key, os.path.join(certs, "me.key"))
+        digest_of(lampo(*push))
 
 
 @e2e.only("fake")
