@@ -84,8 +84,8 @@ static int add_row(struct table *table, const struct vm_entry *entry, struct err
 	table_format_duration(age, sizeof(age), age_ns(entry));
 	format_command(command, sizeof(command), entry->info.command);
 	const char *image = entry->info.image != NULL ? entry->info.image : "";
-	const char *const cells[] = {entry->info.id, entry->info.name, image, status,  age, cpus,
-				     memory,         resident,         cpu,   command};
+	const char *const cells[] = {entry->info.id, entry->info.name, image,    status, age,
+				     cpus,           memory,           resident, cpu,    command};
 	return table_add(table, cells, err);
 }
 

@@ -99,8 +99,8 @@ int environment_init(struct environment *e, const struct arguments *arguments, b
 	return finish(e, arguments, code, err);
 }
 
-int environment_init_image(struct environment *e, const struct arguments *arguments, char *const *image, const char *home,
-			   bool tty, struct err *err)
+int environment_init_image(struct environment *e, const struct arguments *arguments, char *const *image,
+			   const char *home, bool tty, struct err *err)
 {
 	char *variable;
 	int code = begin(e, arguments, image, err);

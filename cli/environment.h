@@ -15,9 +15,10 @@ struct environment {
 /* The variables that are passed in any case, then each -e in order; a later one replaces an earlier.
  * With a terminal TERM is "xterm" if the caller has none. */
 int environment_init(struct environment *environment, const struct arguments *arguments, bool tty, struct err *err);
-/* Of a VM that runs an image: nothing of the caller's, but PATH, HOME (home), the image's own (NULL-terminated, may be NULL), each -e. */
-int environment_init_image(struct environment *environment, const struct arguments *arguments, char *const *image, const char *home,
-			   bool tty, struct err *err);
+/* Of a VM that runs an image: nothing of the caller's, but PATH, HOME (home), the image's own (NULL-terminated, may be
+ * NULL), each -e. */
+int environment_init_image(struct environment *environment, const struct arguments *arguments, char *const *image,
+			   const char *home, bool tty, struct err *err);
 void environment_fini(struct environment *environment);
 
 #endif

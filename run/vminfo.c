@@ -22,11 +22,11 @@ char *vmstate_format(const struct vm_info *info)
 {
 	seed_once();
 	json_t *command = json_loads(info->command, 0, NULL);
-	json_t *root = json_pack("{s:s, s:s, s:b, s:b, s:i, s:I, s:i, s:I, s:i, s:s*, s:o}", "id", info->id, "name", info->name,
-				 "detached", info->detached, "remove", info->remove, "cpus", (int)info->cpus,
-				 "memory_bytes", (json_int_t)info->memory_bytes, "pid", (int)info->pid, "created_ns",
-				 (json_int_t)info->created_ns, "stop_signal", info->stop_signal, "image", info->image,
-				 "command", command);
+	json_t *root =
+	    json_pack("{s:s, s:s, s:b, s:b, s:i, s:I, s:i, s:I, s:i, s:s*, s:o}", "id", info->id, "name", info->name,
+		      "detached", info->detached, "remove", info->remove, "cpus", (int)info->cpus, "memory_bytes",
+		      (json_int_t)info->memory_bytes, "pid", (int)info->pid, "created_ns", (json_int_t)info->created_ns,
+		      "stop_signal", info->stop_signal, "image", info->image, "command", command);
 	if (root == NULL)
 		return NULL;
 	char *text = json_dumps(root, JSON_COMPACT);
@@ -47,10 +47,9 @@ int vmstate_parse(const char *text, struct vm_info *info)
 	json_t *root = json_loads(text, 0, NULL);
 	if (root == NULL)
 		return -EINVAL;
-	if (json_unpack(root, "{s:s, s:s, s:b, s:b, s:i, s:I, s:i, s:I, s?i, s?s, s:o}", "id", &id, "name", &name, "detached",
-			&detached, "remove", &removed, "cpus", &cpus, "memory_bytes", &memory, "pid", &pid,
-			"created_ns", &created, "stop_signal", &stop_signal, "image", &image, "command",
-			&command) < 0)
+	if (json_unpack(root, "{s:s, s:s, s:b, s:b, s:i, s:I, s:i, s:I, s?i, s?s, s:o}", "id", &id, "name", &name,
+			"detached", &detached, "remove", &removed, "cpus", &cpus, "memory_bytes", &memory, "pid", &pid,
+			"created_ns", &created, "stop_signal", &stop_signal, "image", &image, "command", &command) < 0)
 		goto out;
 	if (strlen(id) != VM_ID_CHARS || strlen(name) > VM_NAME_MAX || !json_is_array(command) || stop_signal < 1 ||
 	    stop_signal > 64)

@@ -102,7 +102,7 @@ struct fs_context *fs_context_copy(struct fs_context *context);
 
 /* The tree at boot: root from boot_info->mounts, /dev, /proc, /sys, /tmp, /dev/shm; descriptors 0-2. */
 int fs_init(void);
-int fs_chdir_initial(const char *path); /* boot_info's cwd; "/" if it is not there */
+int fs_chdir_initial(const char *path); /* boot_info's cwd, made if the root is an image; "/" if it is not there */
 /* Path of a file, as /proc/self/exe and maps show it. Returns `to`. */
 const char *file_path(struct file *file, char *to, size_t size);
 void inode_get_stat(struct inode *inode, struct statx *stat);

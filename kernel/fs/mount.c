@@ -191,12 +191,23 @@ int fs_init(void)
 	return open_streams();
 }
 
+static bool root_is_image(void)
+{
+	for (unsigned i = 0; i < boot_info->mount_count && i < LAMPO_MOUNTS_MAX; i++)
+		if (boot_info->mounts[i].flags & LAMPO_MOUNT_IMAGE)
+			return true;
+	return false;
+}
+
 int fs_chdir_initial(const char *path)
 {
 	struct fs_context *fs = current->process->fs;
 	struct dentry *dentry;
 	int result = path_lookup_kernel(path, WALK_FOLLOW | WALK_DIRECTORY, &dentry);
 
+	/* A container image may name a working directory that it does not have; container runtimes make it. */
+	if (result == -ENOENT && root_is_image())
+		result = make_mount_point(path, &dentry);
 	if (result < 0)
 		return result;
 	dentry_put(fs->cwd);

@@ -95,6 +95,9 @@ def test_working_directory(lampo):
     equal(lampo.ok("run", "-w", "/etc", "image"), "/etc\n")
     build(lampo, "plain", 'CMD ["/bin/pwd"]')
     equal(lampo.ok("run", "plain"), "/\n")
+    # As container runtimes do: one that is not there is made.
+    equal(lampo.ok("run", "-w", "/new/er", "plain"), "/new/er\n")
+    equal(lampo.ok("run", "-w", "/etc/passwd", "plain"), "/\n")
 
 
 @only("real")

@@ -101,6 +101,42 @@ static void what_follows_the_program_is_its_own(void **state)
 	arguments_fini(&a);
 }
 
+static void dashes_count_only_before_the_first_argument(void **state)
+{
+	static const struct {
+		const char *line;
+		bool dashes;
+	} lines[] = {{"run -- x", true}, {"run -d -- x --", true}, {"run x -- y", false}, {"run -d x", false}};
+	struct arguments a;
+
+	(void)state;
+	for (size_t i = 0; i < countof(lines); i++) {
+		assert_int_equal(parse(&a, lines[i].line), 0);
+		assert_int_equal(a.dashes, lines[i].dashes);
+		arguments_fini(&a);
+	}
+}
+
+static void commands_of_two_words_are_matched(void **state)
+{
+	char run[] = "run", image[] = "image", inspect[] = "inspect", both[] = "image inspect", nosuch[] = "nosuch";
+	int used;
+
+	(void)state;
+	assert_string_equal(command_match(2, (char *[]){run, image}, &used, &err)->name, "run");
+	assert_int_equal(used, 1);
+	assert_string_equal(command_match(3, (char *[]){image, inspect, run}, &used, &err)->name, "image inspect");
+	assert_int_equal(used, 2);
+	assert_null(command_match(1, (char *[]){both}, &used, &err));
+	assert_null(command_match(1, (char *[]){image}, &used, &err));
+	assert_null(command_match(2, (char *[]){image, nosuch}, &used, &err));
+	assert_null(command_match(1, (char *[]){inspect}, &used, &err));
+	assert_true(command_is_group("image"));
+	assert_false(command_is_group("imag"));
+	assert_false(command_is_group("images"));
+	assert_false(command_is_group("image inspect"));
+}
+
 static void options_may_follow_arguments_elsewhere(void **state)
 {
 	struct arguments a;
@@ -116,24 +152,9 @@ static void options_may_follow_arguments_elsewhere(void **state)
 static void wrong_use_is_refused(void **state)
 {
 	static const char *const bad[] = {
-	    "run",
-	    "run --",
-	    "run -d",
-	    "run --nosuch true",
-	    "run --mem 1G true",
-	    "run -z true",
-	    "run -dz true",
-	    "run --memory",
-	    "run -m",
-	    "run --detach=1 true",
-	    "run --=x true",
-	    "ps x",
-	    "logs",
-	    "logs a b",
-	    "wait",
-	    "help a b c",
-	    "kill -s",
-	    "rm -x a",
+	    "run",          "run --",       "run -d", "run --nosuch true",   "run --mem 1G true", "run -z true",
+	    "run -dz true", "run --memory", "run -m", "run --detach=1 true", "run --=x true",     "ps x",
+	    "logs",         "logs a b",     "wait",   "help a b c",          "kill -s",           "rm -x a",
 	};
 
 	(void)state;
@@ -181,6 +202,27 @@ static void environment_is_a_choice(void **state)
 	arguments_fini(&a);
 }
 
+static void an_image_has_its_own_environment(void **state)
+{
+	char *image[] = {(char *)"A=1", (char *)"PATH=/bin", (char *)"broken", (char *)"=x", (char *)"A=2", NULL};
+	struct arguments a;
+	struct environment e;
+
+	(void)state;
+	setenv("PATH", "/callers", 1);
+	setenv("LANG", "callers", 1);
+	assert_int_equal(parse(&a, "run -e B=3 x"), 0);
+	assert_int_equal(environment_init_image(&e, &a, image, "/home/x", true, &err), 0);
+	assert_int_equal(e.count, 5);
+	assert_true(has(&e, "A=2") && has(&e, "B=3") && has(&e, "PATH=/bin") && has(&e, "HOME=/home/x") &&
+		    has(&e, "TERM=xterm"));
+	environment_fini(&e);
+	assert_int_equal(environment_init_image(&e, &a, NULL, "/", false, &err), 0);
+	assert_int_equal(e.count, 3);
+	environment_fini(&e);
+	arguments_fini(&a);
+}
+
 static void quantities_are_readable(void **state)
 {
 	static const struct {
@@ -213,9 +255,12 @@ int main(void)
 	    cmocka_unit_test(the_table_is_sound),
 	    cmocka_unit_test(all_forms_of_options),
 	    cmocka_unit_test(what_follows_the_program_is_its_own),
+	    cmocka_unit_test(dashes_count_only_before_the_first_argument),
+	    cmocka_unit_test(commands_of_two_words_are_matched),
 	    cmocka_unit_test(options_may_follow_arguments_elsewhere),
 	    cmocka_unit_test(wrong_use_is_refused),
 	    cmocka_unit_test(environment_is_a_choice),
+	    cmocka_unit_test(an_image_has_its_own_environment),
 	    cmocka_unit_test(quantities_are_readable),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
