@@ -31,3 +31,6 @@ FUZZ_SRC_erofs := image/tree.c $(wildcard image/writer*.c image/erofs_*.c) tests
 FUZZ_SRC_lampofile := $(wildcard image/build_lampofile*.c) image/build_words.c image/build_glob.c image/text.c image/json.c base/host/err.c
 FUZZ_LIBS_lampofile := -ljansson
 FUZZ_SRC_elf_needs := image/elf_needs.c image/ld_cache.c image/text.c base/host/err.c
+FUZZ_SRC_layer := $(filter image/layer%.c image/relay.c image/stream.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) \
+	run/fd.c $(BASE_HOST_SRC)
+FUZZ_LIBS_layer := -larchive -lcrypto -lz -lzstd
