@@ -126,6 +126,17 @@ static int pull_image(const char *text, struct err *err)
 	return err_set(err, -EREMOTEIO, "cannot run the image %s, as it could not be pulled!", text);
 }
 
+static int pull_and_open(struct run_image *run, const char *text, struct err *err)
+{
+	int code = pull_image(text, err);
+
+	if (code == 0)
+		code = open_image(run, text, err);
+	if (code == 0)
+		return err_set(err, -ENOENT, "cannot find the image %s although it was pulled!", text);
+	return code < 0 ? code : 0;
+}
+
 static int find_nothing(struct run_image *run, const char *text, struct err *err)
 {
 	if (has_registry(text)) {
@@ -164,23 +175,22 @@ int run_image_find(struct run_image *run, const struct arguments *arguments, str
 		return code;
 	if (arguments->dashes || arguments_have(arguments, "root"))
 		return check_program(arguments, err);
-	if (pull == PULL_ALWAYS && has_registry(text))
+	bool pullable = has_registry(text);
+	if (pull == PULL_ALWAYS && pullable)
 		code = pull_image(text, err);
 	if (code == 0)
 		code = open_image(run, text, err);
+	/* It has a name, but its file is missing or damaged: what a registry has can be healed. */
+	if (pull == PULL_MISSING && pullable && (code == -ENOENT || code == -EUCLEAN))
+		return pull_and_open(run, text, err);
 	if (code != 0)
 		return code < 0 ? code : 0;
 	/* Where a path leads to in the VM is the VM's business. */
 	if (is_path(text) || is_program(arguments, text))
 		return check_program(arguments, err);
-	if (!has_registry(text) || pull == PULL_NEVER)
+	if (!pullable || pull == PULL_NEVER)
 		return find_nothing(run, text, err);
-	code = pull_image(text, err);
-	if (code == 0)
-		code = open_image(run, text, err);
-	if (code == 0)
-		return err_set(err, -ENOENT, "cannot find the image %s although it was pulled!", text);
-	return code < 0 ? code : 0;
+	return pull_and_open(run, text, err);
 }
 
 /* ---- its configuration ---------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@ import shutil
 import e2e
 from e2e import Skip, check, equal, only
 from image_tools import image_path, put_bytes, reconfigured
+from registry import Registry
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nbroken\nworker:x:1234:567::/home/worker:/bin/sh\n77:x:88:99::/home/odd:/bin/sh\n"
 GROUP = "root:x:0:\nstaff:x:50:worker\n"
@@ -172,6 +173,36 @@ def test_damaged_image(lampo):
     os.unlink(path)
     result = lampo("run", "image")
     check(result.code == 125 and "again" in result.err, result)
+
+
+@only("real")
+def test_pulled_if_missing(lampo):
+    digest = build(lampo, "image", 'CMD ["/bin/echo", "hello"]')
+    with Registry() as server:
+        name = f"{server.host}/team/app:1"
+        lampo.ok("push", "-q", "image", name)
+        lampo.ok("rmi", "image")
+        result = lampo("run", "--pull", "never", name)
+        check(result.code == 125 and "lampo pull" in result.err, result)
+        for damage in (lambda path: None, os.unlink, lambda path: os.truncate(path, 100)):
+            # Its progress is not in the way of the program's output.
+            result = lampo("run", name)
+            equal((result.code, result.out), (0, "hello\n"), result)
+            path = image_path(lampo.data_dir, digest)
+            os.chmod(path, 0o644)
+            damage(path)
+        equal(lampo("run", name).out, "hello\n")
+        before = len(server.requests)
+        equal(lampo("run", name).out, "hello\n")
+        equal(len(server.requests), before)
+        equal(lampo("run", "--pull", "always", name).out, "hello\n")
+        check(len(server.requests) > before)
+        result = lampo("run", f"{server.host}/team/nosuch")
+        check(result.code == 125 and "could not be pulled" in result.err, result)
+        # What is here needs no registry.
+    equal(lampo("run", name).out, "hello\n")
+    result = lampo("run", "--pull", "always", name)
+    equal(result.code, 125, result)
 
 
 if __name__ == "__main__":
