@@ -111,10 +111,36 @@ class Command:
         equal(names(self.lampo), self.new, f"{where}: repeated")
         check_whole(self.lampo, where + ", repeated")
 
+    def check_power_loss(self, lines):
+        """After each call, each thing that the disk may hold then."""
+        final = self.lampo.data_dir + ".final"
+        shutil.rmtree(final, ignore_errors=True)
+        shutil.copytree(self.lampo.data_dir, final)
+        disk = Disk(self.template, final, self.lampo.data_dir)
+        seen = set()
+        for line in lines:
+            disk.step(line)
+            seen.update(disk.states())
+        for state in seen if ALL else sorted(seen, key=repr)[::max(1, len(seen) // (2 * SAMPLE))]:
+            shutil.rmtree(self.lampo.data_dir, ignore_errors=True)
+            os.makedirs(self.lampo.data_dir, mode=0o700)
+            disk.make(state, self.lampo.data_dir)
+            where = f"{self.label}, power lost at {sorted(state, key=repr)}"
+            now = names(self.lampo)
+            check(now in (self.old, self.new), f"{where}: neither old nor new: {now}")
+            if not self.healing:
+                check_whole(self.lampo, where)
+            again = run_image(self.lampo, *self.repeat)
+            equal(again.returncode, 0, f"{where}: repeated: {again}")
+            equal(names(self.lampo), self.new, f"{where}: repeated")
+            check_whole(self.lampo, where)
+        print(f"  {self.label}: {len(seen)} states after a loss of power", flush=True)
+
     def check_all(self):
         points, lines = self.trace()
         check(points, f"{self.label}: no changes seen")
         check_order(self.lampo.data_dir, lines, self.label)
+        self.check_power_loss(lines)
         done = total = 0
         for fault in ("KILL", "ENOSPC", "EIO"):
             usable = [p for p in points if fault == "KILL" or p[0] != "flock"]
@@ -124,6 +150,114 @@ class Command:
                 done += 1
             total += len(usable)
         print(f"  {self.label}: {done} of {total} points", flush=True)
+
+
+class Disk:
+    """What the disk of a store may hold if the power fails: the changes of directories that were not written to the disk
+    may each be there or not, and the contents of files that were not are lost. From the lines of strace."""
+
+    def __init__(self, template, final, data):
+        self.data, self.final = data, final
+        self.names, self.content, self.synced, self.pending, self.links = {}, {}, set(), [], {}
+        for where, dirs, files in os.walk(template):
+            for name in dirs + files:
+                path = os.path.join(where, name)
+                inside = os.path.relpath(path, template)
+                self.names[inside] = inside if name in files else None
+                if name in files:
+                    self.content[inside] = open(path, "rb").read()
+                    self.synced.add(inside)
+        self.now = dict(self.names)
+        self.serial = 0
+
+    def inside(self, path):
+        path = os.path.normpath(path)
+        return os.path.relpath(path, self.data) if path.startswith(self.data + "/") else None
+
+    def change(self, *change):
+        """("link", name, inode), ("unlink", name), ("rename", from, to, inode); inode None: a directory."""
+        self.apply(self.now, change)
+        self.pending.append(change)
+
+    @staticmethod
+    def apply(names, change):
+        if change[0] == "link":
+            names[change[1]] = change[2]
+            return
+        names.pop(change[1], None)
+        if change[0] == "rename":
+            names[change[2]] = change[3]
+
+    def step(self, line):
+        call = re.match(r"\d+ +(\w+)\(", line).group(1)
+        if re.search(r" = -1 ", line):
+            return
+        paths = [p.removesuffix(" (deleted)") for p in re.findall(r"\d+<([^>]*)>", line)]
+        strings = re.findall(r'"([^"]*)"', line)
+        if call in ("openat", "openat2") and "O_CREAT" in line:
+            name = self.inside(paths[-1])
+            if name and name not in self.now:
+                self.serial += 1
+                self.change("link", name, self.serial)
+        elif call in ("mkdir", "mkdirat"):
+            name = self.inside(os.path.join(paths[0] if call == "mkdirat" else "/", strings[0]))
+            if name:
+                self.change("link", name, None)
+        elif call.startswith("unlink"):
+            name = self.inside(os.path.join(paths[0], strings[0]))
+            if name:
+                self.change("unlink", name)
+        elif call.startswith("rename"):
+            source, target = (self.inside(os.path.join(p, s)) for p, s in zip(paths, strings))
+            self.change("rename", source, target, self.now[source])
+            self.links[self.now[target]] = target
+        elif call in ("write", "pwrite64", "writev", "pwritev", "pwritev2", "ftruncate", "fallocate", "copy_file_range"):
+            self.synced.discard(self.now.get(self.inside(paths[-1] if call == "copy_file_range" else paths[0])))
+        elif call in ("fsync", "fdatasync"):
+            name = self.inside(paths[0])
+            if name in self.now and self.now[name] is not None:
+                self.synced.add(self.now[name])
+            else:
+                directory = name or "."
+                kept = []
+                for change in self.pending:
+                    touched = change[1:3] if change[0] == "rename" else change[1:2]
+                    if any((os.path.dirname(name) or ".") == directory for name in touched):
+                        self.apply(self.names, change)
+                        # That it had the old name need not be written any more.
+                        kept = [c for c in kept if c[1] != change[1]]
+                    else:
+                        kept.append(change)
+                self.pending = kept
+
+    def states(self):
+        """Each as {name: (inode, is its content there)}: none, all, one, all but one of the pending changes."""
+        choices = [[], self.pending]
+        for i in range(len(self.pending)):
+            choices += [[self.pending[i]], self.pending[:i] + self.pending[i + 1:]]
+        for choice in choices:
+            names = dict(self.names)
+            for change in choice:
+                self.apply(names, change)
+            yield frozenset((n, i, i in self.synced) for n, i in names.items())
+
+    def make(self, state, directory):
+        for name, inode, there in sorted(state, key=lambda entry: entry[0]):
+            path = os.path.join(directory, name)
+            if inode is None:
+                os.makedirs(path, exist_ok=True)
+                continue
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            content = b""
+            if there and inode in self.content:
+                content = self.content[inode]
+            elif there and self.now.get(self.links.get(inode)) == inode:
+                content = open(os.path.join(self.final, self.links[inode]), "rb").read()
+            elif there and self.links.get(inode) == "index.json":
+                # Replaced later by the same command: that is the one that it made with the store.
+                content = b'{"version": 1, "images": []}'
+            with open(path, "wb") as file:
+                file.write(content)
 
 
 def check_order(data, lines, label):
