@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/util.h"
@@ -68,7 +69,7 @@ static uint64_t age_ns(const struct vm_entry *entry)
 
 static int add_row(struct table *table, const struct vm_entry *entry, struct err *err)
 {
-	char status[32], cpus[16], memory[16], resident[16] = "-", cpu[24] = "-", age[24], command[61];
+	char status[32], cpus[16], memory[16], resident[16] = "-", cpu[24] = "-", age[24], image[512], command[61];
 	struct usage usage = ask(entry);
 
 	if (entry->alive)
@@ -83,7 +84,9 @@ static int add_row(struct table *table, const struct vm_entry *entry, struct err
 	}
 	table_format_duration(age, sizeof(age), age_ns(entry));
 	format_command(command, sizeof(command), entry->info.command);
-	const char *image = entry->info.image != NULL ? entry->info.image : "";
+	snprintf(image, sizeof(image), "%s", entry->info.image != NULL ? entry->info.image : "");
+	if (strncmp(image, "sha256:", strlen("sha256:")) == 0) /* without a name: as `lampo images` shows it */
+		snprintf(image, sizeof(image), "%.12s", entry->info.image + strlen("sha256:"));
 	const char *const cells[] = {entry->info.id, entry->info.name, image,    status, age,
 				     cpus,           memory,           resident, cpu,    command};
 	return table_add(table, cells, err);
