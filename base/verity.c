@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/util.h"
+
 #define DATA_BLOCKS_MAX (1ull << 40)
 
 int verity_layout(struct verity_layout *layout, uint64_t data_blocks)
@@ -42,33 +44,24 @@ static void set_checked(struct verity *verity, uint64_t bit)
 	__atomic_fetch_or(&verity->checked[bit / 64], 1ull << bit % 64, __ATOMIC_RELAXED);
 }
 
-/* The hash of block `block` of what is below `level` (the data: 0) is the one that level has for it; the root for the
- * topmost. */
-static bool hash_matches(const struct verity *verity, unsigned level, uint64_t block, const uint8_t *bytes)
+/* Where the hash of block `block` of what is below `level` (the data: 0) stands: in that level, or for the topmost it is
+ * the root. */
+static const uint8_t *expected_hash(const struct verity *verity, unsigned level, uint64_t block)
 {
-	uint8_t hash[SHA256_BYTES];
-	const uint8_t *expected = verity->root;
-
-	if (level < verity->layout.levels) {
-		uint64_t in_tree = verity->layout.first[level] + block / VERITY_HASHES;
-		expected = verity->tree + in_tree * VERITY_BLOCK + block % VERITY_HASHES * SHA256_BYTES;
-	}
-	sha256(bytes, VERITY_BLOCK, hash);
-	return memcmp(hash, expected, SHA256_BYTES) == 0;
+	if (level == verity->layout.levels)
+		return verity->root;
+	uint64_t in_tree = verity->layout.first[level] + block / VERITY_HASHES;
+	return verity->tree + in_tree * VERITY_BLOCK + block % VERITY_HASHES * SHA256_BYTES;
 }
 
-int verity_check(struct verity *verity, uint64_t block)
+/* Whether the hash blocks above a data block are what the root says. */
+static bool tree_is_good(struct verity *verity, uint64_t block)
 {
 	const struct verity_layout *layout = &verity->layout;
 	uint64_t index[VERITY_LEVELS_MAX];
 	unsigned top = 0;
 
-	if (block >= layout->data_blocks)
-		return -EINVAL;
-	if (is_checked(verity, block))
-		return 0;
-	/* Up to the first hash block that was checked before, and down again: a hash is believed only once its own
-	 * block is. */
+	/* Up to the first that was checked before, and down again: a hash is believed only once its own block is. */
 	for (uint64_t i = block / VERITY_HASHES; top < layout->levels; top++, i /= VERITY_HASHES) {
 		if (is_checked(verity, layout->data_blocks + layout->first[top] + i))
 			break;
@@ -76,14 +69,52 @@ int verity_check(struct verity *verity, uint64_t block)
 	}
 	while (top-- > 0) {
 		uint64_t in_tree = layout->first[top] + index[top];
-		if (!hash_matches(verity, top + 1, index[top], verity->tree + in_tree * VERITY_BLOCK))
-			return -EIO;
+		uint8_t hash[SHA256_BYTES];
+		sha256(verity->tree + in_tree * VERITY_BLOCK, VERITY_BLOCK, hash);
+		if (memcmp(hash, expected_hash(verity, top + 1, index[top]), SHA256_BYTES) != 0)
+			return false;
 		set_checked(verity, layout->data_blocks + in_tree);
 	}
-	if (!hash_matches(verity, 0, block, verity->data + block * VERITY_BLOCK))
-		return -EIO;
-	set_checked(verity, block);
-	return 0;
+	return true;
+}
+
+uint64_t verity_check_some(struct verity *verity, uint64_t first, unsigned count)
+{
+	uint8_t hashes[8][SHA256_BYTES];
+	uint64_t good = 0;
+
+	if (first >= verity->layout.data_blocks)
+		return 0;
+	if (count > verity->layout.data_blocks - first)
+		count = (unsigned)(verity->layout.data_blocks - first);
+	for (unsigned i = 0, run; i < count; i += run) {
+		for (run = 0; run < countof(hashes) && i + run < count && !is_checked(verity, first + i + run); run++)
+			;
+		if (run == 0) {
+			good |= 1ull << i;
+			run = 1;
+			continue;
+		}
+		sha256_each(verity->data + (first + i) * VERITY_BLOCK, VERITY_BLOCK, run, hashes);
+		for (unsigned k = 0; k < run; k++) {
+			uint64_t block = first + i + k;
+			if (!tree_is_good(verity, block) ||
+			    memcmp(hashes[k], expected_hash(verity, 0, block), SHA256_BYTES) != 0)
+				continue;
+			set_checked(verity, block);
+			good |= 1ull << (i + k);
+		}
+	}
+	return good;
+}
+
+int verity_check(struct verity *verity, uint64_t block)
+{
+	if (block >= verity->layout.data_blocks)
+		return -EINVAL;
+	if (is_checked(verity, block) || verity_check_some(verity, block, 1) == 1)
+		return 0;
+	return -EIO;
 }
 
 void verity_build(const struct verity_layout *layout, const uint8_t (*hashes)[SHA256_BYTES], uint8_t *tree,

@@ -47,14 +47,11 @@ int root_image_open(struct vm *vm, struct err *err)
 uint64_t root_image_verify(struct vm *vm, uint64_t first, uint64_t count)
 {
 	struct image_file *image = &vm->root_image;
-	uint64_t blocks = image->map != NULL ? image->footer.erofs_bytes / VERITY_BLOCK : 0, good = 0;
+	uint64_t blocks = image->map != NULL ? image->footer.erofs_bytes / VERITY_BLOCK : 0;
 	if (first >= blocks)
 		return 0;
 	count = min_u64(min_u64(count, LAMPO_VERIFY_MAX), blocks - first);
-	for (uint64_t i = 0; i < count; i++)
-		if (verity_check(&image->verity, first + i) == 0)
-			good |= 1ull << i;
-	return good;
+	return verity_check_some(&image->verity, first, (unsigned)count);
 }
 
 void root_image_probe(const struct vm *vm)

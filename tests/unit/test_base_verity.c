@@ -169,6 +169,35 @@ static void test_each_block_is_hashed_once(void **state)
 	sample_free(&s);
 }
 
+static void test_some_are_as_one_by_one(void **state)
+{
+	struct sample s;
+	(void)state;
+
+	sample_make(&s, 200);
+	for (uint64_t first = 0; first < 210; first += 23) {
+		uint64_t want = 0;
+		sample_forget(&s);
+		for (uint64_t bad = 0; bad < 200; bad += 7)
+			s.data[bad * VERITY_BLOCK + bad] ^= 1;
+		for (unsigned i = 0; i < 64; i++)
+			want |= (uint64_t)(verity_check(&s.verity, first + i) == 0) << i;
+		sample_forget(&s);
+		if (first % 2 != 0) /* some are known already */
+			verity_check(&s.verity, first + 5);
+		assert_true(verity_check_some(&s.verity, first, 64) == want);
+		assert_true(verity_check_some(&s.verity, first, 64) == want);
+		assert_true(verity_check_some(&s.verity, first, 3) == (want & 7));
+		for (uint64_t bad = 0; bad < 200; bad += 7)
+			s.data[bad * VERITY_BLOCK + bad] ^= 1;
+	}
+	sample_forget(&s);
+	s.tree[VERITY_BLOCK] ^= 1; /* over the first 128 */
+	assert_true(verity_check_some(&s.verity, 100, 64) == ~0ull << 28);
+	s.tree[VERITY_BLOCK] ^= 1;
+	sample_free(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +208,7 @@ int main(void)
 	    cmocka_unit_test(test_changed_tree_is_noticed),
 	    cmocka_unit_test(test_changed_root_is_noticed),
 	    cmocka_unit_test(test_each_block_is_hashed_once),
+	    cmocka_unit_test(test_some_are_as_one_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
