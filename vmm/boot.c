@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "vmm/arch/x86_64/page_table.h"
 #include "vmm/devices.h"
+#include "vmm/root_image.h"
 #include "vmm/vm.h"
 
 #define LEAF_DATA (PTE_WRITE | PTE_USER | PTE_NO_EXECUTE | PTE_ACCESSED | PTE_DIRTY)
@@ -187,6 +188,11 @@ int boot_build(struct vm *vm, struct err *err)
 		return err_set(err, r, "cannot lay out guest memory");
 	if ((r = devices_activate(vm, boot, err)) < 0)
 		return r;
+	/* Last, for it may be large, and most of it will never be touched. */
+	boot->image_verified_gpa = memory_take(memory, align_up(memory->image_bytes / PAGE_BYTES, 64) / 8, 64);
+	if (boot->image_verified_gpa == 0)
+		return err_set(err, -ENOMEM, "cannot lay out guest memory for an image of this size");
+	root_image_use(vm, memory_at(memory, boot->image_verified_gpa));
 	boot->cpu_pages = vm->start.cpu_pages;
 	boot->pml4_gpa = vm->start.pml4_gpa;
 	boot->free_gpa = align_up(memory->next, PAGE_BYTES);

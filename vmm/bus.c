@@ -125,8 +125,8 @@ static void ring_log(struct vcpu *vcpu, uint32_t argument)
 static void ring_verify(struct vcpu *vcpu, uint32_t argument)
 {
 	(void)argument;
-	uint64_t good = root_image_verify(vcpu->vm, mailbox(vcpu, 0), mailbox(vcpu, 1));
-	__atomic_store_n(&vcpu->head->mailbox[2], good, __ATOMIC_RELAXED);
+	root_image_verify(vcpu->vm, mailbox(vcpu, 0), mailbox(vcpu, 1));
+	root_image_ahead(vcpu->vm, mailbox(vcpu, 0) + mailbox(vcpu, 1), mailbox(vcpu, 2));
 }
 
 typedef void (*doorbell)(struct vcpu *vcpu, uint32_t argument);

@@ -3,10 +3,16 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/util.h"
 #include "include/abi/doorbell.h"
 #include "vmm/vm.h"
+
+#define AT_ONCE 32u /* blocks, before the event loop's other sources get their turn */
 
 static struct vm *handler_vm; /* a signal handler has no argument of ours */
 
@@ -26,6 +32,8 @@ static void on_bus_error(int signal, siginfo_t *info, void *context)
 	vm_fail(handler_vm, &err, VM_CODE_LAMPO_FAILED);
 }
 
+static void on_work(void *context, void *object, int fd, uint32_t events);
+
 int root_image_open(struct vm *vm, struct err *err)
 {
 	const struct options *options = vm->options;
@@ -41,17 +49,92 @@ int root_image_open(struct vm *vm, struct err *err)
 	handler_vm = vm;
 	struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_RESETHAND};
 	sigaction(SIGBUS, &action, NULL);
-	return 0;
+	vm->image_work = (struct root_image_work){.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+						  .lock = PTHREAD_MUTEX_INITIALIZER};
+	r = vm->image_work.event_fd < 0
+		? -errno
+		: event_loop_watch(&vm->loop, vm->image_work.event_fd, EPOLLIN, vm, NULL, on_work);
+	return r < 0 ? err_set(err, r, "cannot watch for work on the image") : 0;
 }
 
-uint64_t root_image_verify(struct vm *vm, uint64_t first, uint64_t count)
+/* Bits of blocks `first` and on, into the guest's bitmap. Release: whoever sees one may look at the block. */
+static void note(struct vm *vm, uint64_t first, uint64_t good)
 {
-	struct image_file *image = &vm->root_image;
+	uint64_t *word = vm->image_verified + first / 64;
+	unsigned shift = first % 64;
+	if (good << shift != 0)
+		__atomic_fetch_or(word, good << shift, __ATOMIC_RELEASE);
+	if (shift != 0 && good >> (64 - shift) != 0)
+		__atomic_fetch_or(word + 1, good >> (64 - shift), __ATOMIC_RELEASE);
+}
+
+/* Clips to the blocks that the guest can see; false: none are left. */
+static bool clip(const struct vm *vm, uint64_t first, uint64_t *count)
+{
+	const struct image_file *image = &vm->root_image;
 	uint64_t blocks = image->map != NULL ? image->footer.erofs_bytes / VERITY_BLOCK : 0;
 	if (first >= blocks)
-		return 0;
-	count = min_u64(min_u64(count, LAMPO_VERIFY_MAX), blocks - first);
-	return verity_check_some(&image->verity, first, (unsigned)count);
+		return false;
+	*count = min_u64(*count, blocks - first);
+	return *count > 0;
+}
+
+void root_image_verify(struct vm *vm, uint64_t first, uint64_t count)
+{
+	count = min_u64(count, LAMPO_VERIFY_MAX);
+	if (clip(vm, first, &count))
+		note(vm, first, verity_check_some(&vm->root_image.verity, first, (unsigned)count));
+}
+
+void root_image_ahead(struct vm *vm, uint64_t first, uint64_t count)
+{
+	struct root_image_work *work = &vm->image_work;
+	if (count == 0 || !clip(vm, first, &count))
+		return;
+	pthread_mutex_lock(&work->lock);
+	bool idle = work->count == 0;
+	if (work->count == ROOT_IMAGE_RANGES_MAX)
+		memmove(&work->ranges[0], &work->ranges[1], --work->count * sizeof(work->ranges[0]));
+	work->ranges[work->count].first = first;
+	work->ranges[work->count++].count = count;
+	pthread_mutex_unlock(&work->lock);
+	uint64_t one = 1;
+	if (idle && write(work->event_fd, &one, sizeof(one)) < 0)
+		return; /* a counter that is full wakes as well */
+}
+
+void root_image_use(struct vm *vm, uint64_t *verified)
+{
+	const struct erofs *fs = &vm->root_image.erofs;
+	vm->image_verified = verified;
+	if (vm->root_image.map == NULL)
+		return;
+	/* The superblock and the root's inode, with a few neighbours. */
+	root_image_ahead(vm, (fs->meta_offset + fs->root_nid * EROFS_NID_BYTES) / VERITY_BLOCK & ~7ull, 8);
+	root_image_ahead(vm, 0, 1);
+}
+
+/* In the device thread. The event stays until there is nothing more to do. */
+static void on_work(void *context, void *object, int fd, uint32_t events)
+{
+	struct vm *vm = context;
+	struct root_image_work *work = &vm->image_work;
+	uint64_t first = 0, count = 0;
+	(void)object;
+	(void)events;
+	pthread_mutex_lock(&work->lock);
+	if (work->count > 0) {
+		first = work->ranges[work->count - 1].first;
+		count = min_u64(work->ranges[work->count - 1].count, AT_ONCE);
+		work->ranges[work->count - 1].first += count;
+		work->ranges[work->count - 1].count -= count;
+		work->count -= work->ranges[work->count - 1].count == 0;
+	} else if (read(fd, &first, sizeof(first)) < 0) {
+		first = 0; /* spurious */
+	}
+	pthread_mutex_unlock(&work->lock);
+	if (count > 0)
+		root_image_verify(vm, first, count);
 }
 
 void root_image_probe(const struct vm *vm)

@@ -68,9 +68,9 @@ int vm_open(struct vm *vm, const struct options *options, struct err *err)
 	vm->cpu_count = options->cpus;
 	atomic_init(&vm->exit_code, -1);
 	int r = kernel_open(vm, err);
-	if (r < 0 || (r = root_image_open(vm, err)) < 0 || (r = kvm_open(vm, err)) < 0)
+	if (r < 0 || (r = kvm_open(vm, err)) < 0 || (r = event_loop_init(&vm->loop, err)) < 0)
 		return r;
-	return event_loop_init(&vm->loop, err);
+	return root_image_open(vm, err);
 }
 
 int vm_create(struct vm *vm, struct err *err)

@@ -22,6 +22,7 @@
 #include "vmm/loader.h"
 #include "vmm/memory.h"
 #include "vmm/options.h"
+#include "vmm/root_image.h"
 #include "vmm/signals.h"
 #include "vmm/timeline.h"
 #include "vmm/vcpu.h"
@@ -40,6 +41,8 @@ struct vm {
 	int kvm_fd, fd;
 	struct image image;           /* nucleo */
 	struct image_file root_image; /* map NULL: none */
+	uint64_t *image_verified;     /* bitmap in guest memory: only ever written */
+	struct root_image_work image_work; /* locks itself */
 	struct memory memory;
 	struct cpuid cpuid;
 	struct start_state start;

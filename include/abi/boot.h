@@ -153,6 +153,8 @@ struct lampo_boot_info {
 	 * block that holds one in 4 KiB pages only, each with a fault of its own. */
 	uint64_t tables_gpa, tables_bytes;
 	uint64_t image_bytes; /* of the EROFS at LAMPO_GPA_IMAGE, whole blocks of 4 KiB; 0: there is none */
+	/* A bit for each of its blocks, in 64-bit words: verified (LAMPO_PORT_VERIFY). Only the monitor sets them, at any time. */
+	uint64_t image_verified_gpa;
 	uint32_t cpu_count; /* vCPUs that may be started with LAMPO_PORT_START_CPU; 0 runs already */
 	uint32_t device_count;
 	uint64_t cpu_pages; /* gpa */

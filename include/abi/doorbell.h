@@ -20,9 +20,10 @@
 #define LAMPO_PORT_RELEASE 0x530u   /* mailbox[0] = gpa, [1] = bytes: give memory back; reads as zero after */
 #define LAMPO_PORT_YIELD 0x534u	    /* let another host thread run: a lock is held by a stopped vCPU */
 #define LAMPO_PORT_LOG 0x538u	    /* mailbox[0] = gpa, [1] = bytes (<= 4096): text for the monitor's stderr */
-/* mailbox[0] = first block of 4 KiB of the image, [1] = how many (<= LAMPO_VERIFY_MAX): compares them with the
- * image's Merkle tree. Leaves in mailbox[2] a bit for each that is as it should be, the first one's lowest. Unverified
- * blocks are never to be used. */
+/* mailbox[0] = first block of 4 KiB of the image, [1] = how many (<= LAMPO_VERIFY_MAX): compares them with the image's
+ * Merkle tree, and sets the bits of those that are as they should be in the bitmap at boot_info.image_verified_gpa.
+ * Blocks without their bit are never to be used. mailbox[2] = how many of those that follow will probably be asked for
+ * next: the monitor may do the same for them while the guest goes on. */
 #define LAMPO_PORT_VERIFY 0x53cu
 #define LAMPO_VERIFY_MAX 64u
 

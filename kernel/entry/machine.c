@@ -74,10 +74,10 @@ void arch_doorbell_mailbox(unsigned port, uint64_t a, uint64_t b)
 	machine_ring(port, 0);
 }
 
-uint64_t arch_verify_image(uint64_t block, unsigned count)
+void arch_verify_image(uint64_t block, unsigned count, uint64_t ahead)
 {
+	cpu_self()->head.mailbox[2] = ahead;
 	arch_doorbell_mailbox(LAMPO_PORT_VERIFY, block, count);
-	return __atomic_load_n(&cpu_self()->head.mailbox[2], __ATOMIC_RELAXED);
 }
 
 void arch_doorbell_sleeping(unsigned port, uint32_t value)

@@ -14,7 +14,7 @@ static struct erofs image;
 static int image_check(void *context, uint64_t offset, uint64_t bytes)
 {
 	(void)context;
-	return image_verify(offset, bytes, offset, offset + bytes);
+	return image_verify(offset, bytes, offset, offset + bytes, 0);
 }
 
 /* Node numbers are EROFS's plus one, for 0 means none; they are the inode numbers as well. */

@@ -11,6 +11,9 @@
 #define FANOUT_BITS 6u
 #define FANOUT (1u << FANOUT_BITS)
 
+/* Pages of a file behind those that are wanted that the monitor may verify in the meantime. */
+#define VERIFY_AHEAD 256u
+
 struct cache_leaf {
 	uint64_t dirty; /* bit per page */
 	uint32_t frames[FANOUT];
@@ -197,7 +200,8 @@ static int image_get(struct cache *cache, uint64_t index, uint64_t first, uint64
 	uint64_t from = max_u64(first, extent->index), to = min_u64(last + 1, extent->index + extent->pages);
 	return image_verify(extent->offset + ((index - extent->index) << PAGE_SHIFT), PAGE_SIZE,
 			    extent->offset + ((from - extent->index) << PAGE_SHIFT),
-			    extent->offset + ((to - extent->index) << PAGE_SHIFT));
+			    extent->offset + ((to - extent->index) << PAGE_SHIFT),
+			    extent->offset + (min_u64(extent->pages, to + VERIFY_AHEAD - extent->index) << PAGE_SHIFT));
 }
 
 void cache_verify_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last)

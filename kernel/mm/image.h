@@ -19,9 +19,10 @@ const void *image_base(void);
 /* The page at a byte offset, which is a multiple of PAGE_SIZE and lies in the image. */
 struct page *image_page(uint64_t offset);
 
-/* All blocks of [offset, offset + bytes) are as they should be: 0, -EIO (a line in the log says which is not) or
- * -ENOMEM. So that requests are few, all blocks of [from, to) are asked for along with them. */
-int image_verify(uint64_t offset, uint64_t bytes, uint64_t from, uint64_t to);
+/* All blocks of [offset, offset + bytes) are as they should be: 0, or -EIO (a line in the log says which is not). So
+ * that requests are few, all blocks of [from, to) are asked for along with them, and those from there on to `until`
+ * will be verified meanwhile, if the host has time. */
+int image_verify(uint64_t offset, uint64_t bytes, uint64_t from, uint64_t to, uint64_t until);
 /* Whether that is known of one page. */
 bool image_is_verified(const struct page *page);
 
@@ -29,7 +30,5 @@ struct image_statistics {
 	uint64_t blocks, requests; /* that were verified */
 };
 extern struct image_statistics image_statistics;
-
-void image_init(void); /* by page_init() */
 
 #endif

@@ -49,7 +49,6 @@ void page_init(void)
 	state.end = (uint32_t)end;
 	state.frontier = state.first;
 	state.ready = (uint32_t)max_u64(state.first, min_u64(boot_info->populated_gpa >> PAGE_SHIFT, end));
-	image_init();
 	heap_init();
 	page_table_init();
 	cache_init_list();

@@ -80,7 +80,7 @@ static void report_counts(void)
 	klog("lampo: of %lu pages of memory %lu are free, %lu hold files, %lu are the kernel's own", pages.total, pages.free,
 	     pages.cached, pages.kernel);
 	if (image_bytes() != 0)
-		klog("lampo: %lu of the image's %lu blocks verified in %lu requests", image_statistics.blocks,
+		klog("lampo: %lu of the image's %lu blocks were waited for in %lu requests", image_statistics.blocks,
 		     image_bytes() >> PAGE_SHIFT, image_statistics.requests);
 	arch_report_counts();
 }

@@ -15,11 +15,11 @@ extern struct thread host_thread;
 /* What the code under test asked the machine for. */
 struct host_counts {
 	unsigned flushes, populates, releases, verifies;
-	uint64_t flush_bytes, populated_end;
+	uint64_t flush_bytes, populated_end, verify_ahead;
 };
 extern struct host_counts host_counts;
 
-/* For LAMPO_PORT_VERIFY. NULL: all blocks are as they should be. */
+/* For LAMPO_PORT_VERIFY: a bit for each block that is as it should be. NULL: all are. */
 extern uint64_t (*host_verify_image)(uint64_t block, unsigned count);
 
 /* Fresh zeroed RAM of `bytes` (<= HOST_RAM_BYTES), page_init() done. */

@@ -57,7 +57,6 @@ static int boot(void)
 {
 	nucleo_host_image = kernel_image_bytes;
 	boot_info->image_bytes = kernel_image_erofs_bytes;
-	image_init();
 	host_verify_image = kernel_image_verify;
 	return fs_machine_try(FS_IMAGE);
 }
