@@ -70,13 +70,13 @@ class Command:
         if os.path.exists(self.template):
             shutil.copytree(self.template, self.lampo.data_dir)
 
-    def trace(self):
+    def trace(self, code=0):
         """Runs it; the changing calls in the store as (call, which of them in its thread), and all lines."""
         log = os.path.join(self.lampo.directory, "trace")
         self.reset()
         result = run_image(self.lampo, *self.args, strace=["strace", "-f", "-y", "-qq", "-s", "0", "-e", "signal=none",
                                                            "-e", "trace=" + CHANGES, "-o", log])
-        equal(result.returncode, 0, result)
+        equal(result.returncode, code, result)
         self.new = names(self.lampo)
         counts, points, lines = {}, [], []
         for line in open(log):
@@ -90,12 +90,15 @@ class Command:
                 lines.append(line)
         return points, lines
 
-    def run_point(self, fault, call, when):
-        where = f"{self.label}, {fault} at {call} {when}"
+    def inject(self, fault, call, when):
         self.reset()
         kind = "signal=KILL" if fault == "KILL" else f"error={fault}"
-        result = run_image(self.lampo, *self.args, strace=["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
-                                                           "signal=none", "-e", f"inject={call}:{kind}:when={when}"])
+        return run_image(self.lampo, *self.args, strace=["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                                                         "signal=none", "-e", f"inject={call}:{kind}:when={when}"])
+
+    def run_point(self, fault, call, when):
+        where = f"{self.label}, {fault} at {call} {when}"
+        result = self.inject(fault, call, when)
         if fault == "KILL":
             check(result.returncode in (0, 137, -9), f"{where}: {result}")
         else:
@@ -403,6 +406,38 @@ def test_build_heals(lampo):
         os.chmod(file, 0o644)
         os.truncate(file, 8192)
     check_command(lampo, prepare, "build", "-t", "new", path, label="build over a damaged image", healing=True)
+
+
+@only("fake")
+def test_verify(lampo):
+    """While it puts a damaged image aside."""
+    if not selected("verify"):
+        return
+    need_strace()
+    a, b = begin(lampo)
+    file = image_path(lampo.data_dir, a)
+    os.chmod(file, 0o644)
+    with open(file, "r+b") as out:
+        out.write(b"x")
+    command = Command(lampo, "verify", ("image", "verify", "--all"))
+    points = command.trace(code=1)[0]
+    done = 0
+    for fault in ("KILL", "ENOSPC", "EIO"):
+        for call, when in points if ALL else points[done % 3::max(1, len(points) // SAMPLE)]:
+            if fault != "KILL" and call == "flock":
+                continue
+            where = f"verify, {fault} at {call} {when}"
+            result = command.inject(fault, call, when)
+            check(result.returncode in (1, 125) or fault == "KILL", f"{where}: {result}")
+            aside = os.path.join(lampo.data_dir, "quarantine", a[7:])
+            equal(os.path.exists(aside) + os.path.exists(file), 1, where)
+            equal(names(lampo), command.old, where)
+            again = run_image(lampo, "image", "verify", "--all")
+            check(again.returncode == 1 and a in again.stdout and b not in again.stdout, f"{where}, repeated: {again}")
+            put_image(lampo.data_dir, 1)
+            check_whole(lampo, where)
+            done += 1
+    print(f"  verify: {done} points", flush=True)
 
 
 def archive(lampo, *more_names):
