@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli/help.h"
+#include "image/store.h"
 #include "run/helper.h"
 
 static uint64_t now_ns(void)
@@ -80,6 +82,19 @@ static int run_command(const struct program *program, int argc, char **argv, uin
 	return code;
 }
 
+/* Image files are mapped: a disk that fails to give a page, or a file that somebody cuts short, is a signal. */
+static void on_bus_error(int number)
+{
+	static const char text[] = "lampo: cannot read a file that is in use: it was cut short, or its disk is failing\n"
+				   "lampo: 'dmesg' may say more; 'lampo image verify' finds damaged images\n";
+
+	(void)number;
+	store_draft_abandon_all();
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_LAMPO);
+	_exit(EXIT_LAMPO);
+}
+
 int dispatch(const struct program *program, int argc, char **argv)
 {
 	uint64_t start_ns = now_ns();
@@ -87,6 +102,7 @@ int dispatch(const struct program *program, int argc, char **argv)
 
 	if (tidy_descriptors() < 0)
 		return EXIT_LAMPO;
+	sigaction(SIGBUS, &(struct sigaction){.sa_handler = on_bus_error}, NULL);
 	int code = run_command(program, argc, argv, start_ns, &err);
 	if (code < 0) {
 		/* Whichever part of an image could not be written. */

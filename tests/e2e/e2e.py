@@ -121,6 +121,13 @@ def equal(got, want, message=""):
     check(got == want, f"{message}: got {got!r} instead of {want!r}")
 
 
+def need_strace():
+    probe = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=getpid:error=EIO:when=1", "true"],
+                           capture_output=True) if shutil.which("strace") else None
+    if probe is None or probe.returncode != 0:
+        raise Skip("needs strace that may trace")
+
+
 def program(then, **handlers):
     """A program that sets handlers of signals (NAME="perl code"), says "up" and does `then`. It needs no fork, which
     VMs do not have yet."""

@@ -14,7 +14,7 @@ import subprocess
 import threading
 
 import e2e
-from e2e import Skip, check, equal, only
+from e2e import Skip, check, equal, need_strace, only
 from registry import Image, Registry
 from image_tools import docker_archive, image_bytes, image_path, layer_tar, put_image
 
@@ -23,13 +23,6 @@ ALL = os.environ.get("CRASH_ALL") == "1"
 SAMPLE = 4
 CHANGES = ("openat,openat2,creat,write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,ftruncate,fallocate,rename,renameat,"
            "renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,fchmod,fchmodat,flock,copy_file_range,sendfile")
-
-
-def need_strace():
-    probe = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=getpid:error=EIO:when=1", "true"],
-                           capture_output=True) if shutil.which("strace") else None
-    if probe is None or probe.returncode != 0:
-        raise Skip("needs strace that may trace")
 
 
 def environment(lampo):

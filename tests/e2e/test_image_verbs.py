@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import e2e
-from e2e import check, equal, only
+from e2e import check, equal, need_strace, only
 from image_tools import image_bytes, image_path, put_image
 
 
@@ -243,6 +243,18 @@ def test_interrupted(lampo):
             process.send_signal(number)
             process.communicate(timeout=30)
             equal(process.returncode, 128 + number)
+
+
+@only("fake")
+def test_disk_that_fails_under_a_mapping(lampo):
+    """The signal that is then sent becomes an error."""
+    need_strace()
+    (a,) = begin(lampo, 1)
+    lampo.ok("tag", a, "app")
+    strace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=openat2", "-e", "signal=none", "-e", "inject=openat2:signal=BUS:when=1"]
+    run = subprocess.run([*strace, os.path.join(e2e.BUILD, "lampo-image"), "image", "inspect", "app"], env=lampo.env,
+                         capture_output=True, text=True)
+    check(run.returncode == 125 and "disk is failing" in run.stderr, run)
 
 
 if __name__ == "__main__":
