@@ -10,6 +10,8 @@ import subprocess
 
 import e2e
 import erofs
+import image_tools
+import registry
 from e2e import Skip, check, equal, only
 
 
@@ -250,6 +252,29 @@ def test_stages_and_base_images(lampo):
     fails(lampo, "-f", "-", context, input="FROM base:1\nCOPY --chown=app:nosuch a /x\n", says=["nosuch", "/etc/group"])
     fails(lampo, "-f", "-", context, input="FROM base:1 AS x\nCOPY --from=x a /x\n", says=["COPY"])
     fails(lampo, "-f", "-", context, input="FROM localhost:1/nosuch\n", says=["localhost:1/nosuch"])
+
+
+@only("fake")
+def test_base_images_from_elsewhere(lampo):
+    """Imported, and pulled because they are not here."""
+    archive = os.path.join(lampo.directory, "a.tar")
+    image_tools.docker_archive(archive, ["foreign:1"], [image_tools.layer_tar({"bin/tool": b"1", "old": b"2"}), image_tools.layer_tar({"old": b"3"})],
+                               {"config": {"Env": ["A=1"], "Cmd": ["/bin/tool"]}})
+    lampo.ok("import", "-q", archive)
+    context = write(lampo, {"new": "4"})
+    b = build(lampo, context, "-t", "mine", "-f", "-", input="FROM foreign:1\nCOPY new /\nENV B=$A\n")
+    equal([b.text(p) for p in b.files()], ["1", "4", "3"])
+    equal(b.config["config"]["Env"], ["A=1", "B=1"])
+    equal(b.config["config"]["Cmd"], ["/bin/tool"])
+    with registry.docker_registry(os.path.join(lampo.directory, "registry")) as host:
+        lampo.ok("tag", "mine", f"{host}/base:1")
+        lampo.ok("push", "-q", f"{host}/base:1")
+        lampo.ok("rmi", f"{host}/base:1")
+        lampo.ok("rmi", "mine")
+        text = f"FROM {host}/base:1 AS x\nFROM scratch\nCOPY --from={host}/base:1 new /a\nCOPY --from=x new /b\n"
+        equal(build(lampo, context, "-f", "-", input=text).files(), ["/a", "/b"])
+        check(f"{host}/base:1" in lampo.ok("images", "--names"), "it was not kept")
+        fails(lampo, "-f", "-", context, input=f"FROM {host}/nosuch:1\n", says=["nosuch"])
 
 
 @only("fake")
