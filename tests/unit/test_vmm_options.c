@@ -85,6 +85,22 @@ static void the_environment_is_taken_if_asked_for(void **state)
 	assert_string_equal(options.hidden[0], "etc");
 }
 
+#define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static void there_is_one_root(void **state)
+{
+	(void)state;
+	assert_int_equal(PARSE("--", "true"), 0);
+	assert_int_equal(options.image_fd, -1);
+	assert_int_equal(PARSE("--image-fd", "5", "--", "true"), 0);
+	assert_int_equal(options.image_fd, 5);
+	assert_false(options.image_digest_given);
+	assert_int_equal(PARSE("--image-fd", "5", "--image-digest", DIGEST, "--", "true"), 0);
+	assert_true(options.image_digest_given && options.image_digest.bytes[1] == 0x23);
+	assert_int_equal(PARSE("--image-fd", "5", "--root-fd", "6", "--", "true"), -EINVAL);
+	assert_int_equal(PARSE("--image-digest", DIGEST, "--", "true"), -EINVAL);
+}
+
 static void wrong_values_are_named(void **state)
 {
 	(void)state;
@@ -107,6 +123,10 @@ static void wrong_values_are_named(void **state)
 	    {"--volume", ":ro:/a"},
 	    {"--volume", "999999999999:ro:/a"},
 	    {"--volume", "3:ro"},
+	    {"--image-fd", "-1"},
+	    {"--image-fd", "x"},
+	    {"--image-digest", "sha256:0"},
+	    {"--image-digest", "0123"},
 	    {"--no-such", "1"},
 	};
 	for (size_t i = 0; i < countof(wrong); i++) {
@@ -146,6 +166,7 @@ int main(void)
 	    cmocka_unit_test(defaults_are_sensible),
 	    cmocka_unit_test(all_that_is_given_arrives),
 	    cmocka_unit_test(the_environment_is_taken_if_asked_for),
+	    cmocka_unit_test(there_is_one_root),
 	    cmocka_unit_test(wrong_values_are_named),
 	    cmocka_unit_test(a_command_is_needed),
 	    cmocka_unit_test(too_many_volumes_are_refused),

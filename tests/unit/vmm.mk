@@ -10,3 +10,6 @@ $(UNIT_VMM_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects
 
 $(B)/san/vmm/jail_seccomp.o: $(B)/gen/test/seccomp_programs.h
 $(B)/san/vmm/jail_seccomp.o: SAN_CFLAGS += -I$(B)/gen/test
+
+# Its images come from the writer.
+$(B)/tests/unit/test_vmm_root_image: $(B)/san/tests/unit/kernel_image.o $(B)/san/libimage.a
