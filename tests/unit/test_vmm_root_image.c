@@ -267,7 +267,8 @@ static void a_file_cut_short_ends_the_vm(void **state)
 		pid_t child = fork();
 		if (child == 0) {
 			dup2(ends[1], STDERR_FILENO);
-			/* The test's framework has taken the signal: anew. */
+			/* Anew, for the test's framework has taken the signal. */
+			options.image_fd = image_fd();
 			if (root_image_open(&vm, &err) < 0 || ftruncate(options.image_fd, 100 * PAGE_BYTES) < 0)
 				_exit(1);
 			if (way == 0)
