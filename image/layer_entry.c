@@ -47,7 +47,7 @@ static int hard_link(struct layer_writer *to, const char *target, const struct l
 	struct layer_place old;
 	struct tree_node *node, *existing;
 
-	int r = layer_names_find(&to->names, target, false, &old, err);
+	int r = layer_names_find(&to->names, target, LAYER_LOOK, &old, err);
 	if (r < 0)
 		return err_wrap(err, "a hard link to \"%.200s\"", target);
 	node = old.dir != NULL && old.length > 0 ? tree_find(old.dir, old.name, old.length) : NULL;
@@ -192,7 +192,7 @@ static int apply(struct layer_writer *to, struct archive *archive, struct archiv
 		last--;
 	bool hides = strncmp(last, WHITEOUT, WHITEOUT_BYTES) == 0;
 	to->names.work_max += LAYER_WORK_ENTRY;
-	if ((r = layer_names_find(&to->names, path, !hides, &place, err)) < 0)
+	if ((r = layer_names_find(&to->names, path, hides ? LAYER_OLDER : LAYER_MAKE, &place, err)) < 0)
 		return r;
 	if (hides)
 		return whiteout(&to->names, &place, err);

@@ -374,7 +374,7 @@ int layer_add_host(struct tree *tree, struct image_writer *writer, int dir_fd, c
 
 	while (target[0] == '/')
 		target++;
-	int r = layer_names_find(&a.to.names, target[0] != '\0' ? target : ".", true, &place, err);
+	int r = layer_names_find(&a.to.names, target[0] != '\0' ? target : ".", LAYER_MAKE, &place, err);
 	if (r < 0)
 		return err_wrap(err, "cannot put anything at \"%s\"", target);
 	FD_AUTO int fd = open_parent(dir_fd, &name, parent, err);

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int walk(struct layer_names *names, const char *path, bool make, unsigned *links, struct tree_node **dir,
-		struct err *err);
+static int walk(struct layer_names *names, const char *path, enum layer_find how, unsigned *links,
+		struct tree_node **dir, struct err *err);
 
 static int work(struct layer_names *names, uint64_t steps, struct err *err)
 {
@@ -18,18 +18,18 @@ static int work(struct layer_names *names, uint64_t steps, struct err *err)
 }
 
 /* Follows a link that stands in *dir. */
-static int follow(struct layer_names *names, const char *target, bool make, unsigned *links, struct tree_node **dir,
-		  struct err *err)
+static int follow(struct layer_names *names, const char *target, enum layer_find how, unsigned *links,
+		  struct tree_node **dir, struct err *err)
 {
 	if (++*links > LAYER_LINKS_MAX)
 		return err_set(err, -ELOOP, "too many symbolic links on the way!");
 	if (target[0] == '/')
 		*dir = tree_root(names->tree);
-	return walk(names, target, make, links, dir, err);
+	return walk(names, target, how, links, dir, err);
 }
 
-/* Goes from *dir to its directory `name`; *dir becomes NULL if there is none and make is false. */
-static int step(struct layer_names *names, const char *name, size_t length, bool make, unsigned *links,
+/* Goes from *dir to its directory `name`; *dir becomes NULL if there is none. */
+static int step(struct layer_names *names, const char *name, size_t length, enum layer_find how, unsigned *links,
 		struct tree_node **dir, struct err *err)
 {
 	int r = work(names, 1, err);
@@ -42,7 +42,10 @@ static int step(struct layer_names *names, const char *name, size_t length, bool
 		return 0;
 	}
 	struct tree_node *child = tree_find(*dir, name, length);
-	if (child == NULL && !make) {
+	bool none = child == NULL && how != LAYER_MAKE;
+	if (child != NULL && how == LAYER_OLDER)
+		none = S_ISLNK(child->inode->mode) ? child->layer == names->layer : !S_ISDIR(child->inode->mode);
+	if (none) {
 		*dir = NULL;
 		return 0;
 	}
@@ -53,7 +56,7 @@ static int step(struct layer_names *names, const char *name, size_t length, bool
 		child->layer = names->layer;
 	}
 	if (S_ISLNK(child->inode->mode))
-		return follow(names, child->inode->target, make, links, dir, err);
+		return follow(names, child->inode->target, how, links, dir, err);
 	if (!S_ISDIR(child->inode->mode))
 		return err_set(err, -ENOTDIR, "%.*s is no directory!", (int)length, name);
 	*dir = child;
@@ -61,14 +64,14 @@ static int step(struct layer_names *names, const char *name, size_t length, bool
 }
 
 /* All components of a path, from *dir. */
-static int walk(struct layer_names *names, const char *path, bool make, unsigned *links, struct tree_node **dir,
-		struct err *err)
+static int walk(struct layer_names *names, const char *path, enum layer_find how, unsigned *links,
+		struct tree_node **dir, struct err *err)
 {
 	int r = 0;
 
 	for (path += strspn(path, "/"); r == 0 && *dir != NULL && *path != '\0'; path += strspn(path, "/")) {
 		size_t length = strcspn(path, "/");
-		r = step(names, path, length, make, links, dir, err);
+		r = step(names, path, length, how, links, dir, err);
 		path += length;
 	}
 	return r;
@@ -97,7 +100,8 @@ static int path_check(const char *path, struct err *err)
 	return 0;
 }
 
-int layer_names_find(struct layer_names *names, const char *path, bool make, struct layer_place *place, struct err *err)
+int layer_names_find(struct layer_names *names, const char *path, enum layer_find how, struct layer_place *place,
+		     struct err *err)
 {
 	unsigned links = 0;
 
@@ -108,7 +112,7 @@ int layer_names_find(struct layer_names *names, const char *path, bool make, str
 		size_t length = strcspn(path, "/");
 		if (length > 0 && !is_dot(path, length)) {
 			if (place->length > 0 && place->dir != NULL)
-				r = step(names, place->name, place->length, make, &links, &place->dir, err);
+				r = step(names, place->name, place->length, how, &links, &place->dir, err);
 			place->name = path;
 			place->length = length;
 		}

@@ -21,14 +21,21 @@ struct layer_names {
 
 /* Where a name is to be: the directory, and the last component, which is not looked at. */
 struct layer_place {
-	struct tree_node *dir; /* NULL: it is not there, and make was false */
+	struct tree_node *dir; /* NULL: it is not there */
 	const char *name;      /* in the path */
 	size_t length;         /* 0: the path is the root itself, and dir as well */
 };
 
-/* make: missing directories are made, 0755 root:root, of this layer. Absolute paths, "..", components with the prefix of whiteouts before the
- * last, too long paths: -EINVAL, -ENAMETOOLONG; a file among the directories: -ENOTDIR; too many links: -ELOOP; too much work: -EFBIG. */
-int layer_names_find(struct layer_names *names, const char *path, bool make, struct layer_place *place, struct err *err);
+enum layer_find {
+	LAYER_LOOK,
+	LAYER_MAKE, /* missing directories are made, 0755 root:root, of this layer */
+	/* What older layers have there: a file that replaced a directory has nothing below it, nor has a link of this layer. (umoci has whiteouts
+	 * for what was in a directory that it replaces.) */
+	LAYER_OLDER,
+};
+/* Absolute paths, "..", components with the prefix of whiteouts before the last, too long paths: -EINVAL, -ENAMETOOLONG; a file among the
+ * directories: -ENOTDIR; too many links: -ELOOP; too much work: -EFBIG. */
+int layer_names_find(struct layer_names *names, const char *path, enum layer_find how, struct layer_place *place, struct err *err);
 /* As a whiteout has it: what older layers made of `node` and below it vanishes; what this layer made stays. Not for the root. */
 int layer_names_hide(struct layer_names *names, struct tree_node *node, struct err *err);
 /* The same for what is in a directory, but not itself: an opaque directory. */

@@ -66,12 +66,22 @@ static void whiteouts_hide_what_is_below(void **state)
 	tar_add(&t, "a/kept", '0', "1");
 	tar_add(&t, "b/dir/x", '0', "1");
 	tar_add(&t, "b/dir/y/z", '0', "1");
+	tar_add(&t, "c/x", '0', "1");
+	tar_add(&t, "e/kept", '0', "1");
+	tar_add(&t, "older", '2', "a");
+	tar_add(&t, "a/gone", '0', "1");
 	tar_end(&t);
 	assert_int_equal(fixture_apply(&f, &t), 0);
 	tar_add(&t, "a/.wh.file", '0', NULL);
 	tar_add(&t, "a/.wh.dir", '0', NULL);
 	tar_add(&t, "a/.wh.nothing", '0', NULL);
 	tar_add(&t, "no/where/.wh.x", '0', NULL);
+	tar_add(&t, "c", '0', "2"); /* with whiteouts for what was in the directory that it replaces: umoci's way */
+	tar_add(&t, "c/.wh.x", '0', NULL);
+	tar_add(&t, "c/.wh..wh..opq", '0', NULL);
+	tar_add(&t, "e", '2', "a");
+	tar_add(&t, "e/.wh.kept", '0', NULL);
+	tar_add(&t, "older/.wh.gone", '0', NULL);
 	tar_add(&t, "b/dir/new", '0', "2"); /* the whiteout comes after what this layer adds: only the older vanishes */
 	tar_add(&t, "b/.wh.dir", '0', NULL);
 	tar_end(&t);
@@ -80,6 +90,9 @@ static void whiteouts_hide_what_is_below(void **state)
 	assert_false(has(&f, "a/dir"));
 	assert_false(has(&f, "no"));
 	assert_true(has(&f, "a/kept"));
+	assert_false(has(&f, "a/gone"));
+	assert_true(S_ISREG(find(&f, "c")->inode->mode));
+	assert_true(S_ISLNK(find(&f, "e")->inode->mode));
 	assert_false(has(&f, "b/dir/x"));
 	assert_false(has(&f, "b/dir/y"));
 	assert_true(has(&f, "b/dir/new"));
