@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names of images: [HOST[:PORT]/]PATH[:TAG][@DIGEST], as the OCI distribution specification 1.1 (2.) and Docker have them. Without a
- * tag and digest the tag is "latest". A name without a registry is a local one ("app:1"); nothing is ever looked up at a default registry.
+ * Names of images: [HOST[:PORT]/]PATH[:TAG][@DIGEST], as the OCI distribution specification 1.1 (2.) and Docker have
+ * them. Without a tag and digest the tag is "latest". A name without a registry is a local one ("app:1"); nothing is
+ * ever looked up at a default registry.
  */
 #ifndef LAMPO_IMAGE_REFERENCE_H
 #define LAMPO_IMAGE_REFERENCE_H
