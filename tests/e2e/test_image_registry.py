@@ -90,6 +90,31 @@ def test_images_of_buildah_are_pulled(lampo):
     e2e.equal(len(found), len(registry.describe_tree(tree)), "entries")
 
 
+@e2e.only("real")
+def test_pulled_images_run(lampo):
+    """Of umoci and skopeo, and of buildah; pulled by run itself, and what we have pushed of them."""
+    registry.need("buildah")
+    prepare(lampo)
+    tree = registry.make_tree(os.path.join(lampo.directory, "tree"))
+    layout = umoci_layout(lampo, tree)
+    buildah = ["buildah", "--storage-driver", "vfs", "--root", os.path.join(lampo.directory, "b"), "--runroot", os.path.join(lampo.directory, "br")]
+    container = run(lampo, *buildah, "from", "scratch").strip()
+    run(lampo, *buildah, "copy", container, tree, "/")
+    run(lampo, *buildah, "config", "--entrypoint", '["/bin/cat"]', "--cmd", "/etc/greeting", container)
+    run(lampo, *buildah, "commit", container, f"oci:{lampo.directory}/boci:1")
+    with docker_registry(os.path.join(lampo.directory, "registry")) as host:
+        run(lampo, "skopeo", "copy", "--dest-tls-verify=false", f"oci:{layout}:1", f"docker://{host}/u:1")
+        run(lampo, "skopeo", "copy", "--dest-tls-verify=false", f"oci:{lampo.directory}/boci:1", f"docker://{host}/b:1")
+        result = lampo("run", f"{host}/u:1", "/bin/cat", "/etc/greeting")
+        e2e.equal((result.code, result.out), (0, "hello\n"), result.err)
+        result = lampo("run", f"{host}/b:1")
+        e2e.equal((result.code, result.out), (0, "hello\n"), result.err)
+        for fmt in ("lampo", "oci"):
+            digest_of(lampo("push", "--format", fmt, f"{host}/b:1", f"{host}/again:{fmt}"))
+            result = lampo("run", f"{host}/again:{fmt}", env=registry.other_store(lampo, "of-" + fmt))
+            e2e.equal((result.code, result.out), (0, "hello\n"), result.err)
+
+
 @e2e.only("fake")
 def test_pushed_is_pulled_again(lampo):
     """The same digest in another store; attached, under a tag of its own, and in another repository."""
