@@ -40,7 +40,7 @@ static int print_history(const json_t *history, struct err *err)
 
 static int history_of(struct image_file *image, bool as_json, struct err *err)
 {
-	struct image_config config;
+	struct image_config config = {0};
 	char *json = NULL;
 	json_t *history = NULL;
 
