@@ -24,10 +24,12 @@ static int read_file(struct image_file *image, const char *path, char **text, st
 		return 0;
 	if (code == 0 && inode.size > FILE_MAX)
 		code = -EFBIG;
-	char *buffer = code == 0 ? malloc(inode.size + 1) : NULL;
-	if (code == 0 && buffer == NULL)
-		code = -ENOMEM;
-	int64_t n = code == 0 ? erofs_read(&image->erofs, &inode, 0, buffer, inode.size) : code;
+	if (code < 0)
+		return err_set(err, code, "cannot read the image's %s", path);
+	char *buffer = malloc(inode.size + 1);
+	if (buffer == NULL)
+		return err_set(err, -ENOMEM, "cannot read the image's %s", path);
+	int64_t n = erofs_read(&image->erofs, &inode, 0, buffer, inode.size);
 	if (n < 0) {
 		free(buffer);
 		return err_set(err, (int)n, "cannot read the image's %s", path);

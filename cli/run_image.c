@@ -252,7 +252,7 @@ int run_image_configure(struct run_image *run, const struct arguments *arguments
 			struct environment *environment, struct err *err)
 {
 	const char *user_text = arguments_value(arguments, "user");
-	struct image_user user;
+	struct image_user user = {0};
 	int code = read_config(run, err);
 
 	if (code == 0)

@@ -320,8 +320,9 @@ int store_tag(struct store *store, const struct image_digest *digest, const char
 
 static void remove_entry(struct store_index *index, size_t at)
 {
-	memmove(&index->entries[at], &index->entries[at + 1], (index->count - at - 1) * sizeof(index->entries[0]));
 	index->count--;
+	for (; at < index->count; at++)
+		index->entries[at] = index->entries[at + 1];
 }
 
 static int remove_name(struct store_index *index, const void *what, struct err *err)
