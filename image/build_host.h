@@ -14,7 +14,7 @@ struct build_host {
 	struct tree *tree;
 	struct build_contents *contents;
 	int root_fd; /* stays open until the contents were written */
-	void *links; /* see build_links_free() */
+	struct build_links links;
 	struct err *err;
 };
 

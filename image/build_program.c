@@ -124,7 +124,7 @@ static int split_add(const char *text, char host[PATH_MAX], char guest[PATH_MAX]
  * where the first directory went that did not stay, if that is "" yet. */
 static int add_host(struct package *p, const char *text, char workdir[PATH_MAX])
 {
-	char host[PATH_MAX], guest[PATH_MAX], reason[PATH_MAX + 16];
+	char host[PATH_MAX], guest[PATH_MAX] = "", reason[PATH_MAX + 16];
 	struct stat st;
 	int code = split_add(text, host, guest, p->err);
 
@@ -310,7 +310,7 @@ int build_program(const struct build_output *output, const struct build_program_
 	int code = find_program(options->program, &program, err);
 
 	*report = (struct build_report){0};
-	if (code < 0) {
+	if (code < 0 || program == NULL) {
 		free(program);
 		return code;
 	}

@@ -21,7 +21,7 @@ struct build_program_options {
 /* What went into the image, in order of paths, and what was not found. */
 struct build_report {
 	struct build_report_file {
-		char *path, *reason; /* owned */
+		char *path, *reason; /* owned, in one allocation: path */
 		char type;           /* 'f': file, 'l': symbolic link, 'm': made for the image */
 		uint64_t bytes;
 	} * files;

@@ -3,9 +3,9 @@
 #include "image/build_tree.h"
 
 #include <errno.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "image/text.h"
 
@@ -129,47 +129,56 @@ int build_walk_dir(struct tree *tree, const char *path, uint32_t uid, uint32_t g
 
 /* ---- hard links ---- */
 
-struct link_entry {
-	uint64_t a, b;
-	struct tree_inode *inode;
-};
-
-static int compare_links(const void *one, const void *two)
+/* The numbers come from images, which are hostile: the seed keeps them from choosing the slots. */
+static struct build_link *slot(const struct build_links *links, uint64_t a, uint64_t b)
 {
-	const struct link_entry *x = one, *y = two;
+	unsigned __int128 product = (unsigned __int128)(a ^ links->seed[0]) * (links->seed[1] | 1);
+	uint64_t hash = (uint64_t)product ^ (uint64_t)(product >> 64) ^ b * (links->seed[0] | 1);
+	size_t i = (size_t)(hash ^ hash >> 32) & (links->room - 1);
 
-	if (x->a != y->a)
-		return x->a < y->a ? -1 : 1;
-	return x->b != y->b ? (x->b < y->b ? -1 : 1) : 0;
+	while (links->slots[i].inode != NULL && (links->slots[i].a != a || links->slots[i].b != b))
+		i = (i + 1) & (links->room - 1);
+	return &links->slots[i];
 }
 
-int build_links_add(void **map, uint64_t a, uint64_t b, struct tree_inode *inode)
+static int grow(struct build_links *links)
 {
-	struct link_entry *entry = malloc(sizeof(*entry));
+	struct build_links larger = {.count = links->count, .room = links->room != 0 ? links->room * 2 : 64};
 
-	if (entry == NULL)
+	if (getrandom(larger.seed, sizeof(larger.seed), 0) != sizeof(larger.seed))
+		return -EIO;
+	larger.slots = calloc(larger.room, sizeof(larger.slots[0]));
+	if (larger.slots == NULL)
 		return -ENOMEM;
-	*entry = (struct link_entry){a, b, inode};
-	struct link_entry **found = tsearch(entry, map, compare_links);
-	if (found == NULL || *found != entry)
-		free(entry);
-	if (found != NULL)
-		(*found)->inode = inode;
-	return found == NULL ? -ENOMEM : 0;
+	for (size_t i = 0; i < links->room; i++)
+		if (links->slots[i].inode != NULL)
+			*slot(&larger, links->slots[i].a, links->slots[i].b) = links->slots[i];
+	free(links->slots);
+	*links = larger;
+	return 0;
 }
 
-struct tree_inode *build_links_find(void *const *map, uint64_t a, uint64_t b)
+int build_links_add(struct build_links *links, uint64_t a, uint64_t b, struct tree_inode *inode)
 {
-	struct link_entry wanted = {.a = a, .b = b};
-	struct link_entry **found = tfind(&wanted, map, compare_links);
+	int code = 2 * (links->count + 1) > links->room ? grow(links) : 0;
 
-	return found != NULL ? (*found)->inode : NULL;
+	if (code < 0)
+		return code;
+	struct build_link *to = slot(links, a, b);
+	links->count += to->inode == NULL;
+	*to = (struct build_link){a, b, inode};
+	return 0;
 }
 
-void build_links_free(void **map)
+struct tree_inode *build_links_find(const struct build_links *links, uint64_t a, uint64_t b)
 {
-	tdestroy(*map, free);
-	*map = NULL;
+	return links->room != 0 ? slot(links, a, b)->inode : NULL;
+}
+
+void build_links_free(struct build_links *links)
+{
+	free(links->slots);
+	*links = (struct build_links){0};
 }
 
 /* ---- copying ---- */
@@ -223,7 +232,7 @@ static int copy_file(struct build_copy *copy, const struct tree_inode *from, str
 	struct tree_node *node;
 	int code = clear(copy, dir, name);
 
-	if (code == 0 && known != NULL && copy->links != NULL)
+	if (code == 0 && known != NULL && copy->links.count > 0)
 		return tree_link(copy->tree, dir, name, strlen(name), known, &node);
 	if (code == 0)
 		code = tree_add(copy->tree, dir, name, strlen(name), from->mode, &node);

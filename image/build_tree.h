@@ -80,13 +80,29 @@ int build_walk(struct tree *tree, const char *path, unsigned flags, uint32_t uid
 /* The same, to a directory, which is made if missing. */
 int build_walk_dir(struct tree *tree, const char *path, uint32_t uid, uint32_t gid, struct tree_node **dir);
 
+/* ---- hard links: which inode of the tree stands for another one, named by two numbers ---- */
+
+/* Begins as {0}. */
+struct build_links {
+	struct build_link {
+		uint64_t a, b;
+		struct tree_inode *inode; /* NULL: the slot is free */
+	} * slots;
+	size_t count, room;
+	uint64_t seed[2];
+};
+/* Replaces what is there. -ENOMEM. */
+int build_links_add(struct build_links *links, uint64_t a, uint64_t b, struct tree_inode *inode);
+struct tree_inode *build_links_find(const struct build_links *links, uint64_t a, uint64_t b);
+void build_links_free(struct build_links *links);
+
 /* ---- copying ---- */
 
 struct build_copy {
-	struct tree *tree; /* where to */
-	int64_t uid, gid;  /* -1: kept */
-	int32_t mode;      /* permissions of files and directories; -1: kept */
-	void *links;       /* inodes that were copied and have several names; see build_copy_fini */
+	struct tree *tree;        /* where to */
+	int64_t uid, gid;         /* -1: kept */
+	int32_t mode;             /* permissions of files and directories; -1: kept */
+	struct build_links links; /* inodes that were copied and have several names; see build_copy_fini */
 };
 
 /* `from` (of another tree over the same contents) becomes dir/name. What is there is replaced, but a directory by
@@ -98,12 +114,5 @@ int build_copy_children(struct build_copy *copy, const struct tree_node *from, s
 /* Owner, mode, times, attributes of a directory. */
 int build_copy_directory_metadata(const struct build_copy *copy, const struct tree_inode *from, struct tree_inode *to);
 void build_copy_fini(struct build_copy *copy);
-
-/* ---- hard links: which inode of the tree stands for another one ---- */
-
-/* *map begins as NULL. -ENOMEM. */
-int build_links_add(void **map, uint64_t a, uint64_t b, struct tree_inode *inode);
-struct tree_inode *build_links_find(void *const *map, uint64_t a, uint64_t b);
-void build_links_free(void **map);
 
 #endif

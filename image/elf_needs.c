@@ -78,7 +78,9 @@ static int add_needed(struct reader *r, struct elf_needs *needs, uint64_t index)
 	if (needs->needed.count == ELF_NEEDS_LIBRARIES_MAX)
 		return malformed(r, "it needs too many libraries");
 	int code = table_string(r, index, &name);
-	if (code == 0 && *name == '\0')
+	if (name == NULL)
+		return code;
+	if (*name == '\0')
 		code = malformed(r, "it needs a library without a name");
 	if (code == 0 && string_list_add_string(&needs->needed, name) < 0)
 		code = err_set(r->err, -ENOMEM, "cannot read the ELF file");

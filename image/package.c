@@ -44,17 +44,24 @@ static int report(struct package *p, const char *path, const char *reason, char 
 	if (grown == NULL)
 		return no_memory(p);
 	r->files = grown;
+	size_t path_bytes = strlen(path) + 1, reason_bytes = strlen(reason) + 1;
+	char *text = malloc(path_bytes + reason_bytes);
+	if (text == NULL)
+		return no_memory(p);
+	memcpy(text, path, path_bytes);
+	memcpy(text + path_bytes, reason, reason_bytes);
 	struct build_report_file *new = &r->files[r->file_count++];
-	*new = (struct build_report_file){strdup(path), strdup(reason), type, bytes};
-	return new->path == NULL || new->reason == NULL ? no_memory(p) : 0;
+	new->type = type;
+	new->bytes = bytes;
+	new->reason = text + path_bytes;
+	new->path = text;
+	return 0;
 }
 
 void build_report_free(struct build_report *report)
 {
-	for (size_t i = 0; i < report->file_count; i++) {
+	for (size_t i = 0; i < report->file_count; i++)
 		free(report->files[i].path);
-		free(report->files[i].reason);
-	}
 	free(report->files);
 	string_list_free(&report->notes);
 	*report = (struct build_report){0};

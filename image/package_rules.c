@@ -175,7 +175,7 @@ static int apply(struct package *p, const struct rule *rule, const char *host, c
 		size_t length = strcspn(at, " ");
 		char *path;
 		code = expand(p, at, length, host != NULL ? host : "/", &path);
-		if (code == 0)
+		if (path != NULL)
 			code = add_pattern(p, path, rule, reason);
 		free(path);
 		at += length;

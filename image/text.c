@@ -56,8 +56,9 @@ int string_list_add(struct string_list *list, const char *string, size_t length)
 	char *copy = strndup(string, length);
 	if (copy == NULL)
 		return -ENOMEM;
-	list->items[list->count++] = copy;
-	list->items[list->count] = NULL;
+	char **end = list->items + list->count++;
+	end[1] = NULL;
+	end[0] = copy;
 	return 0;
 }
 

@@ -11,7 +11,7 @@ struct loader {
 	struct tree *tree;
 	struct build_contents *contents;
 	struct image_file *image;
-	void *seen; /* inodes by nid: directories, of which each has one name, and files with several */
+	struct build_links seen; /* inodes by nid: directories, of which each has one name, and files with several */
 	struct err *err;
 };
 

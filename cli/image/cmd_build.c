@@ -234,10 +234,8 @@ static int build(const struct request *r, const struct arguments *arguments, str
 {
 	struct progress_display display;
 	struct registry_options registry = registry_arguments(arguments, false);
-	struct build_output output = {.store = store,
-				      .epoch = r->epoch,
-				      .registry = &registry,
-				      .progress = &display.progress};
+	struct build_output output = {
+	    .store = store, .epoch = r->epoch, .registry = &registry, .progress = &display.progress};
 	int code;
 
 	progress_display_init(&display, arguments_have(arguments, "quiet") || r->json);
