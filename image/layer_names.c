@@ -50,6 +50,8 @@ static int step(struct layer_names *names, const char *name, size_t length, enum
 		return 0;
 	}
 	if (child == NULL) {
+		if (length >= 4 && memcmp(name, ".wh.", 4) == 0) /* by a link; no file may have such a name */
+			return err_set(err, -EINVAL, "a symbolic link leads through a whiteout!");
 		r = tree_add(names->tree, *dir, name, length, S_IFDIR | 0755, &child);
 		if (r < 0)
 			return err_set(err, r, "cannot make the directory %.*s", (int)length, name);

@@ -177,6 +177,16 @@ static void endless_links_are_refused(void **state)
 	refused(&t, &u, -ELOOP, "links");
 }
 
+static void links_to_whiteouts_are_refused(void **state)
+{
+	struct tar t = {0};
+	(void)state;
+
+	tar_add(&t, "l", '2', "d/.wh.x");
+	tar_add(&t, "l/file", '0', "x");
+	refused(NULL, &t, -EINVAL, "whiteout");
+}
+
 /* Few bytes, much work: each link leads through 40 long ones, and each entry through it. */
 static void expensive_links_are_bounded(void **state)
 {
@@ -599,6 +609,7 @@ int main(void)
 	    cmocka_unit_test(a_nul_ends_a_name),
 	    cmocka_unit_test(links_out_lead_nowhere),
 	    cmocka_unit_test(endless_links_are_refused),
+	    cmocka_unit_test(links_to_whiteouts_are_refused),
 	    cmocka_unit_test(expensive_links_are_bounded),
 	    cmocka_unit_test(bad_whiteouts_are_refused),
 	    cmocka_unit_test(impossible_entries_are_refused),
