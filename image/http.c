@@ -200,6 +200,8 @@ static size_t on_send(char *to, size_t size, size_t count, void *context)
 		return CURL_READFUNC_ABORT;
 	}
 	call->state->sent += (size_t)n;
+	if (call->sent)
+		call->sent(call, call->state->sent);
 	return (size_t)n;
 }
 

@@ -64,6 +64,8 @@ struct http_call {
 	unsigned total_seconds; /* 0: bounded by the stall time only */
 	unsigned stall_factor;  /* patience, times the usual; 0: 1 */
 
+	/* Told how much of the body has been sent; may be NULL. */
+	void (*sent)(struct http_call *call, uint64_t bytes);
 	/* Takes the body of a 2xx response as it comes; NULL: there should be none. -errno with *err ends the call. */
 	int (*sink)(struct http_call *call, const void *data, size_t bytes, struct err *err);
 	/* After each attempt. 0: done; 1: again, after delay_ms; -errno with *err: all calls end. */

@@ -259,7 +259,7 @@ int registry_call_make(struct registry_call *call, size_t body_max, struct err *
 
 	call->body_max = body_max;
 	http->sink = memory_sink;
-	if (http->total_seconds == 0 && http->body_bytes == 0)
+	if (http->total_seconds == 0 && http->stall_factor == 0 && http->body_bytes == 0)
 		http->total_seconds = REGISTRY_SMALL_SECONDS;
 	registry_call_begin(call);
 	return http_run(call->registry->http, &http, 1, 1, err);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Blobs, upwards: distribution specification 1.1, "Pushing blobs": small ones at once (POST, PUT), large ones in pieces
- * (POST, PATCH..., PUT), so that a lost connection costs a piece: the registry is asked how far it got.
- */
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +8,10 @@
 #include "base/util.h"
 #include "image/registry_call.h"
 
-#define PIECE_BYTES (16u << 20)
-#define UPLOAD_STARTS_MAX 3u /* from the beginning */
-#define UPLOAD_LOSSES_MAX 8u /* in all */
-#define UPLOAD_PATIENCE 6u   /* a registry that stores what it got answers late */
+#define SMALL_BYTES (4u << 20) /* costs little to send again */
+#define UPLOAD_STARTS_MAX 3u   /* from the beginning */
+#define UPLOAD_LOSSES_MAX 6u   /* in a row, without progress */
+#define UPLOAD_PATIENCE 6u     /* a registry that stores what it got answers late */
 #define UPLOAD_ANSWER_MAX 65536u
 
 struct upload {
@@ -22,13 +19,26 @@ struct upload {
 	const char *digest;
 	int fd;
 	const void *data;
-	uint64_t bytes, done;
-	struct url location; /* of the next request */
-	unsigned starts, losses;
+	uint64_t bytes, done, done_before; /* of the last loss */
+	struct url location;               /* of the next request */
+	unsigned starts, losses, losses_total;
 	struct progress *progress;
 	unsigned item;
 	char label[32];
 };
+
+/* A request that has a part of the blob as its body. */
+struct upload_call {
+	struct registry_call call;
+	struct upload *up;
+};
+
+static void on_sent(struct http_call *http, uint64_t bytes)
+{
+	const struct upload *up = container_of(http, struct upload_call, call.http)->up;
+
+	progress_set(up->progress, up->item, up->label, "pushing", up->done + bytes, up->bytes);
+}
 
 static bool lost(const struct registry_call *call)
 {
@@ -109,76 +119,85 @@ static int ask_progress(struct upload *up, struct err *err)
 /* After a request that was lost. */
 static int recover(struct upload *up, const struct registry_call *call, struct err *err)
 {
-	if (++up->losses > UPLOAD_LOSSES_MAX)
+	if (++up->losses > UPLOAD_LOSSES_MAX || ++up->losses_total > REGISTRY_TRIES_TOTAL)
 		return registry_call_refused(call, err);
 	int code = have(up, err);
 	if (code != 0)
 		return code < 0 ? code : 1;
-	code = up->bytes > PIECE_BYTES ? ask_progress(up, err) : 1;
+	code = up->bytes > SMALL_BYTES ? ask_progress(up, err) : 1;
 	if (code == 1)
 		code = begin(up, err);
+	if (up->done >= up->done_before + REGISTRY_PROGRESS_BYTES)
+		up->losses = 0;
+	up->done_before = up->done;
 	return code;
 }
 
-static void set_body(struct upload *up, struct registry_call *call, uint64_t bytes)
+static int body_call(struct upload_call *body, struct upload *up, const char *method, const char *location,
+		     struct err *err)
 {
-	call->http.headers[0] = "Content-Type: application/octet-stream";
-	call->http.body = up->data ? (const char *)up->data + up->done : NULL;
-	call->http.body_fd = up->fd;
-	call->http.body_offset = up->done;
-	call->http.body_bytes = bytes;
-	call->http.stall_factor = UPLOAD_PATIENCE;
-	call->once = true;
+	int code = registry_call_init(&body->call, up->registry, method, location, err);
+	struct http_call *http = &body->call.http;
+
+	body->up = up;
+	body->call.once = true;
+	http->headers[0] = "Content-Type: application/octet-stream";
+	http->body = up->data ? (const char *)up->data + up->done : NULL;
+	http->body_fd = up->fd;
+	http->body_offset = up->done;
+	http->body_bytes = up->bytes - up->done;
+	http->sent = on_sent;
+	http->stall_factor = UPLOAD_PATIENCE;
+	return code;
 }
 
-/* One piece. 1: the blob is there already. */
-static int send_piece(struct upload *up, struct err *err)
+/* All that is missing yet. 1: the blob is there already. */
+static int send_rest(struct upload *up, struct err *err)
 {
-	struct registry_call call;
-	uint64_t bytes = min_u64(PIECE_BYTES, up->bytes - up->done);
+	struct upload_call body;
+	struct registry_call *call = &body.call;
 	char range[80];
 
-	int code = registry_call_init(&call, up->registry, "PATCH", up->location.text, err);
+	int code = body_call(&body, up, "PATCH", up->location.text, err);
 	if (code < 0)
 		return code;
-	set_body(up, &call, bytes);
 	snprintf(range, sizeof(range), "Content-Range: %llu-%llu", (unsigned long long)up->done,
-		 (unsigned long long)(up->done + bytes - 1));
-	call.http.headers[1] = range;
-	code = registry_call_make(&call, UPLOAD_ANSWER_MAX, err);
-	if (code == 0 && (lost(&call) || call.http.status == 416 || call.http.status == 404)) {
-		code = recover(up, &call, err);
-	} else if (code == 0 && call.http.status != 202) {
-		code = registry_call_refused(&call, err);
+		 (unsigned long long)(up->bytes - 1));
+	call->http.headers[1] = range;
+	code = registry_call_make(call, UPLOAD_ANSWER_MAX, err);
+	if (code == 0 && (lost(call) || call->http.status == 416 || call->http.status == 404)) {
+		code = recover(up, call, err);
+	} else if (code == 0 && call->http.status != 202) {
+		code = registry_call_refused(call, err);
 	} else if (code == 0) {
-		code = take_location(up, &call, err);
-		up->done += bytes;
+		code = take_location(up, call, err);
+		up->done = up->bytes;
 	}
-	registry_call_free(&call);
+	registry_call_free(call);
 	return code;
 }
 
 /* The last request, with all of a small blob. 1: there is more to send, after a loss. */
 static int finish(struct upload *up, bool *there, struct err *err)
 {
-	struct registry_call call;
+	struct upload_call body;
+	struct registry_call *call = &body.call;
 	char address[URL_MAX];
 
 	snprintf(address, sizeof(address), "%.*s%cdigest=%s", (int)(sizeof(address) - 100), up->location.text,
 		 strchr(up->location.text, '?') ? '&' : '?', up->digest);
-	int code = registry_call_init(&call, up->registry, "PUT", address, err);
+	int code = body_call(&body, up, "PUT", address, err);
 	if (code < 0)
 		return code;
-	set_body(up, &call, up->bytes - up->done);
-	code = registry_call_make(&call, UPLOAD_ANSWER_MAX, err);
-	if (code == 0 && lost(&call)) {
-		code = recover(up, &call, err);
+	code = registry_call_make(call, UPLOAD_ANSWER_MAX, err);
+	if (code == 0 && lost(call)) {
+		code = recover(up, call, err);
 		*there = code == 1;
 		code = code < 0 ? code : 1;
-	} else if (code == 0 && call.http.status != 201) {
-		code = registry_call_refused(&call, err);
+	} else if (code == 0 && call->http.status != 201) {
+		code = registry_call_refused(call, err);
 	}
-	registry_call_free(&call);
+	registry_call_free(call);
 	return code;
 }
 
@@ -189,8 +208,8 @@ static int upload(struct upload *up, struct err *err)
 
 	while (code == 0) {
 		progress_set(up->progress, up->item, up->label, "pushing", up->done, up->bytes);
-		if (up->bytes > PIECE_BYTES && up->done < up->bytes) {
-			code = send_piece(up, err);
+		if (up->bytes > SMALL_BYTES && up->done < up->bytes) {
+			code = send_rest(up, err);
 			there = code == 1;
 		} else {
 			code = finish(up, &there, err);
