@@ -60,27 +60,33 @@ static void format_amount(char *text, size_t size, const struct progress_item *i
 		text[0] = '\0';
 }
 
-/* One line, at most `columns` wide. */
+/* One line, narrower than `columns`: the label has what bar and amount leave. */
 static void print_item(const struct progress_item *item, unsigned columns)
 {
-	char amount[40], line[256], bar[BAR_WIDTH + 4] = "";
+	enum { WHAT = 10, AMOUNT = 13, LABEL_MIN = 8, LABEL_MAX = 60 };
+	char amount[40], line[256], bar[BAR_WIDTH + 3] = "";
+	int width = (int)columns, bar_width = width >= 80 ? BAR_WIDTH : width >= 50 ? width - 50 : 0;
+	int label_width = width - 1 - (1 + WHAT + 1 + bar_width + 2 + 1 + AMOUNT);
 
+	label_width = label_width < LABEL_MIN ? LABEL_MIN : label_width > LABEL_MAX ? LABEL_MAX : label_width;
 	format_amount(amount, sizeof(amount), item);
-	if (!item->done && item->total != 0) {
+	if (!item->done && item->total != 0 && bar_width > 0) {
 		uint64_t done = min_u64(item->done_bytes, item->total);
-		int filled = (int)((double)done / (double)item->total * BAR_WIDTH);
-		snprintf(bar, sizeof(bar), "[%.*s%*s]", filled, "==============================", BAR_WIDTH - filled,
-			 "");
+		int filled = (int)((double)done / (double)item->total * bar_width);
+		memset(bar + 1, ' ', (size_t)bar_width);
+		memset(bar + 1, '=', (size_t)filled);
+		bar[0] = '[';
+		bar[bar_width + 1] = ']';
 	}
-	snprintf(line, sizeof(line), "%-20s %-10s %s %s", item->label, item->what, bar, amount);
-	fprintf(stderr, "\r\033[K%.*s\n", (int)columns - 1, line);
+	snprintf(line, sizeof(line), "%-*.*s %-*.*s %s%s%s", label_width, label_width, item->label, WHAT, WHAT,
+		 item->what, bar, bar[0] != '\0' ? " " : "", amount);
+	fprintf(stderr, "\r\033[K%.*s\n", width - 1, line);
 }
 
 /* What has ended is printed for good above the lines that still move. */
 static void draw(struct progress_display *display)
 {
 	unsigned rows = 24, columns = 80, lines = 0;
-	size_t kept = 0;
 
 	if (!terminal_size(STDERR_FILENO, &rows, &columns) || rows < 2 || columns < 20) {
 		rows = 24;
@@ -95,13 +101,10 @@ static void draw(struct progress_display *display)
 		}
 	}
 	for (size_t i = 0; i < display->count; i++) {
-		if (display->items[i].done)
+		if (display->items[i].done || lines + 1 >= rows)
 			continue;
-		if (lines + 1 < rows) {
-			print_item(&display->items[i], columns);
-			lines++;
-		}
-		kept++;
+		print_item(&display->items[i], columns);
+		lines++;
 	}
 	fprintf(stderr, "\033[J");
 	fflush(stderr);

@@ -4,12 +4,16 @@
 import fcntl
 import json
 import os
+import pty
+import re
 import signal
+import struct
 import subprocess
+import termios
 
 import e2e
 from e2e import check, equal, need_strace, only
-from image_tools import image_bytes, image_path, put_image
+from image_tools import docker_archive, image_bytes, image_path, layer_tar, put_image
 
 
 def begin(lampo, *seeds):
@@ -243,6 +247,77 @@ def test_interrupted(lampo):
             process.send_signal(number)
             process.communicate(timeout=30)
             equal(process.returncode, 128 + number)
+
+
+@only("fake")
+def test_interrupted_while_writing(lampo):
+    """What was begun is gone."""
+    begin(lampo)
+    archive = os.path.join(lampo.directory, "archive.tar")
+    docker_archive(archive, ["app:1"], [layer_tar({"file": os.urandom(3000000)})])
+    data = open(archive, "rb").read()
+    tmp = os.path.join(lampo.data_dir, "tmp")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        process = lampo.start("import", "-q", "-", stdin=subprocess.PIPE)
+        process.stdin.write(data[:2000000])
+        process.stdin.flush()
+        lampo.wait_for("it writes", lambda: os.listdir(tmp))
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        equal(process.returncode, 128 + number)
+        equal(os.listdir(tmp), [])
+        equal(files(lampo), [])
+    # One that is killed leaves a draft, which the next one removes.
+    process = lampo.start("import", "-q", "-", stdin=subprocess.PIPE)
+    process.stdin.write(data[:2000000])
+    process.stdin.flush()
+    lampo.wait_for("it writes", lambda: os.listdir(tmp))
+    process.kill()
+    process.communicate()
+    check(os.listdir(tmp))
+    lampo.ok("import", "-q", archive)
+    equal([name for name in os.listdir(tmp) if name.startswith("draft-")], [])
+    equal(names(lampo), ["app:1"])
+
+
+def on_terminal(lampo, *args, columns=60):
+    """Exit code and all that a terminal gets of it."""
+    main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 10, columns, 0, 0))
+    process = subprocess.Popen([e2e.PROGRAM, *args], env=lampo.env, stdin=side, stdout=side, stderr=side)
+    os.close(side)
+    out = b""
+    while True:
+        try:
+            data = os.read(main, 65536)
+        except OSError:
+            break
+        if not data:
+            break
+        out += data
+    os.close(main)
+    return process.wait(), out.decode()
+
+
+@only("fake")
+def test_progress_on_a_terminal(lampo):
+    begin(lampo)
+    put_image(lampo.data_dir, 1, blocks=3000)
+    (b,) = begin(lampo, 2)
+    lampo.ok("tag", b, "x" * 100)
+    code, out = on_terminal(lampo, "image", "verify")
+    equal(code, 0, out)
+    check("verifying" in out and "done" in out and "[" in out, out)
+    # Only what moves within its own lines, and no line is wider than the terminal.
+    plain = re.sub(r"\x1b\[(\d*A|K|J)", "", out)
+    check("\x1b" not in plain, repr(plain))
+    check(all(len(line) < 60 for line in re.split(r"[\r\n]+", plain)), repr(plain))
+    # Elsewhere plain lines, and nothing of the names drives a terminal.
+    archive = os.path.join(lampo.directory, "archive.tar")
+    docker_archive(archive, ["app:1"], [layer_tar({"file": b"x"})])
+    result = lampo("import", archive)
+    check(result.code == 0 and result.err and "\x1b" not in result.err and "\r" not in result.err, result)
+    equal(lampo("import", "-q", archive).err, "")
 
 
 @only("fake")
