@@ -19,9 +19,11 @@ static const struct command_option run_options[] = {
      "The host gives it only as the VM touches it."},
     {"env", 'e', COMPLETE_NOTHING, "K=V",
      "Set an environment variable. With K alone its value is taken from the caller's environment. For "
-     "a program of the host PATH, HOME, LANG, LC_*, TERM, TZ and USER are passed in any case; nothing else is. An image brings its own."},
+     "a program of the host PATH, HOME, LANG, LC_*, TERM, TZ and USER are passed in any case; nothing else is. An "
+     "image brings its own."},
     {"workdir", 'w', COMPLETE_DIRECTORY, "DIR",
-     "Working directory in the VM. Default: the image's; for a program of the host the current directory, or / with --root."},
+     "Working directory in the VM. Default: the image's; for a program of the host the current directory, or / with "
+     "--root."},
     {"volume", 'v', COMPLETE_DIRECTORY, "HOST:GUEST[:ro|rw]",
      "Show the directory or file HOST of the host as GUEST in the VM. Default: ro, that is, no write reaches the host; "
      "with rw writes go through to the host."},
@@ -41,9 +43,11 @@ static const struct command_option run_options[] = {
      "At the end print the kernel's counters (faults, system calls) to standard error."},
     {"root", 0, COMPLETE_DIRECTORY, "DIR",
      "Use DIR as the root directory of the VM, all of it. All writes stay in the VM."},
-    {"entrypoint", 0, COMPLETE_NOTHING, "CMD", "Run CMD instead of the image's entry point; \"\": run the arguments themselves."},
+    {"entrypoint", 0, COMPLETE_NOTHING, "CMD",
+     "Run CMD instead of the image's entry point; \"\": run the arguments themselves."},
     {"user", 'u', COMPLETE_NOTHING, "USER[:GROUP]",
-     "User and group in a VM of an image: numbers, or names of the image's /etc/passwd and /etc/group. Default: the image's."},
+     "User and group in a VM of an image: numbers, or names of the image's /etc/passwd and /etc/group. Default: the "
+     "image's."},
     {"pull", 0, COMPLETE_NOTHING, "WHEN",
      "Whether to fetch the image from its registry: missing (if it is not here, the default), always, never."},
     {"hostname", 0, COMPLETE_NOTHING, "NAME", "Host name in the VM. Default: its id."},
@@ -79,9 +83,11 @@ static const struct command_option import_options[] = {
 };
 
 static const struct command_option export_options[] = {
-    {"output", 'o', COMPLETE_FILE, "FILE", "Write the archive to FILE, or to standard output if it is -, which is the default."},
+    {"output", 'o', COMPLETE_FILE, "FILE",
+     "Write the archive to FILE, or to standard output if it is -, which is the default."},
     {"format", 0, COMPLETE_NOTHING, "FORMAT",
-     "lampo, oci or docker. lampo (the default) is the image as it is, in an OCI image layout: imported elsewhere it has the same digest. oci "
+     "lampo, oci or docker. lampo (the default) is the image as it is, in an OCI image layout: imported elsewhere it "
+     "has the same digest. oci "
      "and docker are ordinary images of one layer, for other tools: an OCI image layout, or what docker save writes."},
     {"compress", 'z', COMPLETE_NOTHING, NULL, "Compress the image (by zstd) or the layer of an OCI image (by gzip)."},
     {"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."},
@@ -116,24 +122,31 @@ static const struct command_option rmi_options[] = {
 
 static const struct command_option build_options[] = {
     {"tag", 't', COMPLETE_NOTHING, "NAME",
-     "Give the image this name; may be given several times. An image that had it before loses it. Without a name the image can only be "
+     "Give the image this name; may be given several times. An image that had it before loses it. Without a name the "
+     "image can only be "
      "addressed by its digest, and lampo prune deletes it."},
     {"file", 'f', COMPLETE_FILE, "FILE",
-     "Read the Lampofile from FILE, or from standard input if it is -. Default: Lampofile, or else Dockerfile, in CONTEXT."},
+     "Read the Lampofile from FILE, or from standard input if it is -. Default: Lampofile, or else Dockerfile, in "
+     "CONTEXT."},
     {"program", 'p', COMPLETE_PROGRAM, "PROGRAM",
      "Package this program of the host, a path or a name to be found in PATH, with all it needs."},
     {"add", 'a', COMPLETE_FILE, "HOST[:GUEST]",
-     "With --program: add a file or directory, and the libraries that its programs need. A relative directory's contents are put into /app, "
-     "a relative file too; an absolute path stays what it is; GUEST puts it elsewhere. The first directory that was put somewhere "
+     "With --program: add a file or directory, and the libraries that its programs need. A relative directory's "
+     "contents are put into /app, "
+     "a relative file too; an absolute path stays what it is; GUEST puts it elsewhere. The first directory that was "
+     "put somewhere "
      "becomes the working directory."},
     {"with", 0, COMPLETE_NOTHING, "GROUP",
-     "With --program: add files that are needed only sometimes: certs, tzdata, locales, gconv, terminfo, shell, python-packages, "
+     "With --program: add files that are needed only sometimes: certs, tzdata, locales, gconv, terminfo, shell, "
+     "python-packages, "
      "perl-packages, node-packages."},
     {"env", 'e', COMPLETE_NOTHING, "K=V", "With --program: set an environment variable in the image."},
     {"entrypoint", 0, COMPLETE_NOTHING, "PROGRAM",
      "With --program: what the image runs, a path or a JSON array with arguments. Default: the program."},
-    {"dry-run", 0, COMPLETE_NOTHING, NULL, "With --program: build nothing, list what would go into the image, and why."},
-    {"json", 0, COMPLETE_NOTHING, NULL, "Print the digest, names and, with --program, the files and why they are there, as JSON."},
+    {"dry-run", 0, COMPLETE_NOTHING, NULL,
+     "With --program: build nothing, list what would go into the image, and why."},
+    {"json", 0, COMPLETE_NOTHING, NULL,
+     "Print the digest, names and, with --program, the files and why they are there, as JSON."},
     OPTIONS_REGISTRY,
 };
 
@@ -145,7 +158,8 @@ static const struct command_option pull_options[] = {
 
 static const struct command_option push_options[] = {
     {"format", 0, COMPLETE_NOTHING, "FORMAT",
-     "What to push: lampo, the image as it is, compressed (default); raw, the same without compression; oci, an image with one "
+     "What to push: lampo, the image as it is, compressed (default); raw, the same without compression; oci, an image "
+     "with one "
      "layer that other tools can run."},
     OPTIONS_REGISTRY,
 };
@@ -164,14 +178,21 @@ const struct command commands[COMMAND_COUNT] = {
 	    .text =
 		"Starts a VM, runs a program in it and ends with its exit code.\n"
 		"\n"
-		"If the first argument is the name or digest of an image that is here, or the path of an image file, the "
-		"VM has the image's files, and its entry point, environment, user and working directory; ARG... take the "
-		"place of its default arguments. Otherwise, if it is a program of the host, that one is run. Otherwise, "
-		"if it is a name with a registry, HOST/NAME, the image is pulled first. After -- it is always a program.\n"
+		"If the first argument is the name or digest of an image that is here, or the path of an image file, "
+		"the "
+		"VM has the image's files, and its entry point, environment, user and working directory; ARG... take "
+		"the "
+		"place of its default arguments. Otherwise, if it is a program of the host, that one is run. "
+		"Otherwise, "
+		"if it is a name with a registry, HOST/NAME, the image is pulled first. After -- it is always a "
+		"program.\n"
 		"\n"
-		"A program is taken from the host's own files. The VM sees /usr, /bin, /sbin, /lib*, those files of /etc "
-		"that everybody may read, and the current directory. Nothing that the program writes reaches the host or "
-		"the image: writes are kept in the VM's memory and vanish with it. Only -v with :rw lets writes through.\n"
+		"A program is taken from the host's own files. The VM sees /usr, /bin, /sbin, /lib*, those files of "
+		"/etc "
+		"that everybody may read, and the current directory. Nothing that the program writes reaches the host "
+		"or "
+		"the image: writes are kept in the VM's memory and vanish with it. Only -v with :rw lets writes "
+		"through.\n"
 		"\n"
 		"Standard output and standard error are those of the caller. SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1 "
 		"and "
@@ -261,11 +282,15 @@ const struct command commands[COMMAND_COUNT] = {
 	    .summary = "Make an image",
 	    .text = "Makes an image and prints its digest. The same input gives the same digest.\n"
 		    "\n"
-		    "With a directory CONTEXT it follows the Lampofile there. That is a Dockerfile in which nothing is run: FROM, COPY, ENV, "
-		    "WORKDIR, USER, EXPOSE, ENTRYPOINT, CMD and LABEL. Files that .lampoignore, or else .dockerignore, names are left out.\n"
+		    "With a directory CONTEXT it follows the Lampofile there. That is a Dockerfile in which nothing is "
+		    "run: FROM, COPY, ENV, "
+		    "WORKDIR, USER, EXPOSE, ENTRYPOINT, CMD and LABEL. Files that .lampoignore, or else .dockerignore, "
+		    "names are left out.\n"
 		    "\n"
-		    "With --program it packages a program of the host with what it needs: libraries, interpreter, the interpreter's standard "
-		    "library, and files that libraries are known to read. Files keep their paths; their owner becomes root. What "
+		    "With --program it packages a program of the host with what it needs: libraries, interpreter, the "
+		    "interpreter's standard "
+		    "library, and files that libraries are known to read. Files keep their paths; their owner becomes "
+		    "root. What "
 		    "follows -- are the program's arguments when lampo run names none. What a file needs but is not "
 		    "there is noted on standard error.\n"
 		    "\n"
@@ -280,15 +305,22 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "HOST[:PORT]/PATH[:TAG][@DIGEST]",
 	    .summary = "Fetch an image from a registry",
-	    .text = "Fetches an image and prints its digest. If the registry has it in Lampo's own form, attached to the original "
-		    "or under the name itself, that is taken; otherwise the layers for linux/amd64 are fetched and converted. What is "
-		    "there and whole is not fetched again; what is damaged is replaced. A pull that was interrupted goes on "
-		    "where it was.\n"
-		    "\n"
-		    "Credentials are those of docker and podman: $DOCKER_CONFIG/config.json (default: ~/.docker/config.json) with its "
-		    "credential helpers, then $XDG_RUNTIME_DIR/containers/auth.json. Certificates are looked for in certs.d/HOST[:PORT] "
-		    "below ~/.config/containers, /etc/containers and /etc/docker. LAMPO_CONNECT_TIMEOUT (default: 10) and "
-		    "LAMPO_STALL_TIMEOUT (default: 30) say after how many seconds without an answer or progress an attempt is given up.",
+	    .text =
+		"Fetches an image and prints its digest. If the registry has it in Lampo's own form, attached to the "
+		"original "
+		"or under the name itself, that is taken; otherwise the layers for linux/amd64 are fetched and "
+		"converted. What is "
+		"there and whole is not fetched again; what is damaged is replaced. A pull that was interrupted goes "
+		"on "
+		"where it was.\n"
+		"\n"
+		"Credentials are those of docker and podman: $DOCKER_CONFIG/config.json (default: "
+		"~/.docker/config.json) with its "
+		"credential helpers, then $XDG_RUNTIME_DIR/containers/auth.json. Certificates are looked for in "
+		"certs.d/HOST[:PORT] "
+		"below ~/.config/containers, /etc/containers and /etc/docker. LAMPO_CONNECT_TIMEOUT (default: 10) and "
+		"LAMPO_STALL_TIMEOUT (default: 30) say after how many seconds without an answer or progress an attempt "
+		"is given up.",
 	    .arguments_min = 1,
 	    .arguments_max = 1,
 	    OPTIONS(pull_options),
@@ -299,9 +331,12 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "IMAGE [HOST[:PORT]/PATH[:TAG]]",
 	    .summary = "Send an image to a registry",
-	    .text = "Sends an image to where its name says, or to another place, and prints the digest of the manifest that the registry "
-		    "has of it. An image that was pulled from the same repository is attached to the original, whose tag stays as it "
-		    "is: whoever pulls it by Lampo gets the attached one. Credentials and certificates: see lampo pull.",
+	    .text =
+		"Sends an image to where its name says, or to another place, and prints the digest of the manifest "
+		"that the registry "
+		"has of it. An image that was pulled from the same repository is attached to the original, whose tag "
+		"stays as it "
+		"is: whoever pulls it by Lampo gets the attached one. Credentials and certificates: see lampo pull.",
 	    .arguments_min = 1,
 	    .arguments_max = 2,
 	    .completion = COMPLETE_IMAGE,
@@ -313,12 +348,16 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "ARCHIVE [NAME]",
 	    .summary = "Take images from an archive",
-	    .text = "Takes images from what docker save, podman save or lampo export wrote, from an OCI image layout (a directory, or an "
-		    "archive of it), or, if ARCHIVE is -, from standard input; compressed by gzip or zstd or not. Images of others are "
+	    .text = "Takes images from what docker save, podman save or lampo export wrote, from an OCI image layout "
+		    "(a directory, or an "
+		    "archive of it), or, if ARCHIVE is -, from standard input; compressed by gzip or zstd or not. "
+		    "Images of others are "
 		    "converted for linux/amd64. Prints the digest of each.\n"
 		    "\n"
-		    "The images get the names that they have in the archive. NAME is for an archive with one image, or for the one "
-		    "that --ref chooses. What is in the archive is verified: an image that is not what its digests say is not imported.",
+		    "The images get the names that they have in the archive. NAME is for an archive with one image, or "
+		    "for the one "
+		    "that --ref chooses. What is in the archive is verified: an image that is not what its digests say "
+		    "is not imported.",
 	    .arguments_min = 1,
 	    .arguments_max = 2,
 	    .completion = COMPLETE_FILE,
@@ -330,7 +369,8 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "IMAGE",
 	    .summary = "Write an image to an archive",
-	    .text = "Writes an image to a file, for lampo import on another machine or for other tools. The same image gives the same "
+	    .text = "Writes an image to a file, for lampo import on another machine or for other tools. The same image "
+		    "gives the same "
 		    "archive each time.",
 	    .arguments_min = 1,
 	    .arguments_max = 1,
@@ -353,7 +393,8 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "IMAGE...",
 	    .summary = "Print all about images as JSON",
-	    .text = "Prints an array with an object for each image: its names, digest, sizes, the root of its hash tree, where it "
+	    .text = "Prints an array with an object for each image: its names, digest, sizes, the root of its hash "
+		    "tree, where it "
 		    "came from, and its configuration.",
 	    .arguments_min = 1,
 	    .arguments_max = -1,
@@ -365,8 +406,10 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "[IMAGE...]",
 	    .summary = "Check every block of images",
-	    .text = "Checks every block of the images named, or of all, against their digests. For a damaged image it prints which "
-		    "names it has and how to get it back, and puts the file aside, so that pulling or building it again brings a "
+	    .text = "Checks every block of the images named, or of all, against their digests. For a damaged image it "
+		    "prints which "
+		    "names it has and how to get it back, and puts the file aside, so that pulling or building it "
+		    "again brings a "
 		    "good one. The exit code is 1 if an image is damaged or missing.",
 	    .arguments_max = -1,
 	    .completion = COMPLETE_IMAGE,
@@ -413,7 +456,8 @@ const struct command commands[COMMAND_COUNT] = {
 	    .program = PROGRAM_IMAGE,
 	    .arguments = "",
 	    .summary = "Delete images without a name",
-	    .text = "Deletes images that have no name, damaged ones that lampo image verify has put aside, and what interrupted "
+	    .text = "Deletes images that have no name, damaged ones that lampo image verify has put aside, and what "
+		    "interrupted "
 		    "commands left behind. Prints how much was freed.",
 	    .arguments_max = 0,
 	},

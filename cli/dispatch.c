@@ -85,8 +85,9 @@ static int run_command(const struct program *program, int argc, char **argv, uin
 /* Image files are mapped: a disk that fails to give a page, or a file that somebody cuts short, is a signal. */
 static void on_bus_error(int number)
 {
-	static const char text[] = "lampo: cannot read a file that is in use: it was cut short, or its disk is failing\n"
-				   "lampo: 'dmesg' may say more; 'lampo image verify' finds damaged images\n";
+	static const char text[] =
+	    "lampo: cannot read a file that is in use: it was cut short, or its disk is failing\n"
+	    "lampo: 'dmesg' may say more; 'lampo image verify' finds damaged images\n";
 
 	(void)number;
 	store_draft_abandon_all();

@@ -38,8 +38,8 @@ struct monitor_config {
 	gid_t gid;
 	const char *hostname; /* NULL: the VM's id */
 	const char *cwd;
-	const char *const *env;                     /* "K=V", NULL-terminated */
-	char *const *command;                       /* NULL-terminated, at least one */
+	const char *const *env; /* "K=V", NULL-terminated */
+	char *const *command;   /* NULL-terminated, at least one */
 	/* What becomes the guest's root, one of the two; the other is -1. image_fd: an image file, open for reading. */
 	int root_fd; /* O_PATH */
 	int image_fd;
