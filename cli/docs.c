@@ -99,9 +99,9 @@ static const char *action(enum completion completion)
 	case COMPLETE_COMMAND:
 		return "_lampo_reply -W \"$commands\"";
 	case COMPLETE_PROGRAM:
-		return "_lampo_reply -c -W \"$(lampo images --names 2>/dev/null)\"";
+		return "_lampo__runnable";
 	case COMPLETE_IMAGE:
-		return "_lampo_reply -W \"$(lampo images --names 2>/dev/null)\"";
+		return "_lampo__images";
 	default:
 		return ":";
 	}
@@ -209,7 +209,15 @@ static int bash(void)
 {
 	printf("# SPDX-License-Identifier: Apache-2.0\n# Made by cli/docs.c from cli/command.c: change it there and "
 	       "run 'make docs'.\n\n"
-	       "_lampo_reply() { COMPREPLY=($(compgen \"$@\" -- \"$current\")); }\n\n");
+	       "_lampo_reply() { COMPREPLY=($(compgen \"$@\" -- \"$current\")); }\n\n"
+	       "# Names have colons, where bash cuts words: of what was typed, only what follows the last one is "
+	       "replaced.\n"
+	       "_lampo__images()\n{\n\tlocal word=${COMP_LINE:0:COMP_POINT}\n\tword=${word##* }\n"
+	       "\tCOMPREPLY=($(compgen -W \"$(lampo images --names 2>/dev/null)\" -- \"$word\"))\n"
+	       "\tif [[ $word == *:* && $COMP_WORDBREAKS == *:* ]]; then\n"
+	       "\t\tCOMPREPLY=(\"${COMPREPLY[@]#\"${word%%:*}\":}\")\n\tfi\n}\n\n"
+	       "_lampo__runnable()\n{\n\tlocal programs\n\t_lampo_reply -c\n\tprograms=(\"${COMPREPLY[@]}\")\n"
+	       "\t_lampo__images\n\tCOMPREPLY+=(\"${programs[@]}\")\n}\n\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		bash_command(&commands[i]);
 	bash_groups();

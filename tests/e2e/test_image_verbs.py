@@ -280,6 +280,36 @@ def test_interrupted_while_writing(lampo):
     equal(names(lampo), ["app:1"])
 
 
+@only("fake")
+def test_completion_of_names(lampo):
+    a, b = begin(lampo, 1, 2)
+    lampo.ok("tag", a, "app:one", "app:two", "localhost:5000/app:1")
+    script = r"""
+. "$1"; shift
+COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$2; shift 2
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+_lampo; printf '%s\n' "${COMPREPLY[@]}"
+"""
+    completion = os.path.join(e2e.HERE, "..", "..", "share", "bash-completion", "lampo")
+
+    def complete(line, breaks=" :"):
+        # As readline cuts the line.
+        words = [w for w in re.split("( |:)" if ":" in breaks else "( )", line) if w != " "]
+        words = words if words[-1] or line[-1] == " " or line[-1] != ":" else words[:-1]
+        env = dict(lampo.env, PATH=e2e.BUILD + ":" + os.environ["PATH"])
+        return subprocess.run(["bash", "-c", script, "bash", completion, line, breaks, *words], env=env, capture_output=True,
+                              text=True).stdout.split()
+
+    equal(complete("lampo rmi ap"), ["app:one", "app:two"])
+    equal(complete("lampo rmi app:o"), ["one"])
+    equal(complete("lampo rmi app:o", breaks=" "), ["app:one"])
+    equal(complete("lampo tag localhost:5"), ["5000/app:1"])
+    equal(complete("lampo image verify localhost:5000/app:"), ["1"])
+    check("app:one" in complete("lampo run ap"))
+    check("true" in complete("lampo run tru"))
+    equal(complete("lampo rmi nosuch"), [])
+
+
 def on_terminal(lampo, *args, columns=60):
     """Exit code and all that a terminal gets of it."""
     main, side = pty.openpty()
