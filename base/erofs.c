@@ -14,7 +14,7 @@ int erofs_verify(const struct erofs *fs, uint64_t offset, uint64_t bytes)
 {
 	if (offset > fs->bytes || bytes > fs->bytes - offset)
 		return -EUCLEAN;
-	return fs->check && bytes > 0 ? fs->check(fs->context, offset, bytes) : 0;
+	return fs->check && bytes > 0 && fs->check(fs->context, offset, bytes) != 0 ? -EIO : 0;
 }
 
 /* Copies a structure of the file, so that it cannot change while it is looked at. */

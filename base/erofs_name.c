@@ -107,8 +107,9 @@ static int find_block(const struct erofs *fs, const struct erofs_inode *dir, con
 		struct dir_block block;
 		struct erofs_entry first;
 		int r = block_open(fs, dir, middle, &block);
-		if (r == 0)
-			r = block_entry(&block, 0, &first);
+		if (r < 0)
+			return r;
+		r = block_entry(&block, 0, &first);
 		if (r < 0)
 			return r;
 		if (compare(name, length, &first) < 0) {

@@ -44,8 +44,8 @@ static void set_checked(struct verity *verity, uint64_t bit)
 	__atomic_fetch_or(&verity->checked[bit / 64], 1ull << bit % 64, __ATOMIC_RELAXED);
 }
 
-/* Where the hash of block `block` of what is below `level` (the data: 0) stands: in that level, or for the topmost it is
- * the root. */
+/* Where the hash of block `block` of what is below `level` (the data: 0) stands: in that level, or for the topmost it
+ * is the root. */
 static const uint8_t *expected_hash(const struct verity *verity, unsigned level, uint64_t block)
 {
 	if (level == verity->layout.levels)

@@ -43,7 +43,7 @@ void image_digest_format(const struct image_digest *digest, char text[IMAGE_DIGE
 /* "sha256:" and 64 lower-case digits, nothing else: 0 or -EINVAL */
 int image_digest_parse(struct image_digest *digest, const char *text);
 
-/* An image that is open: mapped, read-only. */
+/* An image that is open: mapped, read-only. It stays where it is: erofs refers to verity. */
 struct image_file {
 	int fd;
 	const uint8_t *map;

@@ -32,7 +32,7 @@ int image_writer_end(struct image_writer *writer, struct tree_data *data, struct
 uint64_t image_writer_bytes(const struct image_writer *writer); /* so far */
 
 /* Space of files that were replaced meanwhile is squeezed out; then metadata, configuration, tree and footer. No fsync.
- */
+ * Once only: the tree then has the places of this image. */
 int image_writer_finish(struct image_writer *writer, struct tree *tree, const char *config_json,
 			struct image_digest *digest, struct err *err);
 
