@@ -10,7 +10,9 @@
 #include "image/convert.h"
 #include "image/wire.h"
 
-#define INDEX_DEPTH_MAX 3u /* indexes in indexes */
+#define INDEX_DEPTH_MAX 3u     /* indexes in indexes */
+#define ATTACHED_PAGES_MAX 8u  /* of the list of what is attached */
+#define ATTACHED_TRIED_MAX 16u /* manifests of one page */
 
 struct pull {
 	struct store *store;
@@ -207,36 +209,47 @@ static int fetch(struct pull *pull, const struct manifest_descriptor *layer, str
 	return code;
 }
 
-/* The image of Lampo that is attached to a manifest. -ENOENT: there is none, or none that is of use. */
-static int find_attached(struct pull *pull, const char *subject, struct pulled *attached, struct err *err)
+/* The image of Lampo among what one page of the list names. -ENOENT: there is none, or none that is of use. */
+static int find_in_page(struct pull *pull, const char *subject, const struct registry_document *page,
+			struct pulled *attached, struct err *err)
 {
 	const struct manifest_descriptor *layer;
-	struct registry_document document;
 	struct manifest index;
-	bool by_tag;
+	unsigned tried = 0;
+	bool found = false;
 
-	int code = registry_referrers_get(pull->registry, subject, MEDIA_LAMPO_IMAGE, &document, &by_tag, err);
-	if (code < 0)
-		return code;
-	code =
-	    manifest_parse(&index, document.text, document.bytes, MEDIA_OCI_INDEX, "the list of what is attached", err);
-	for (size_t i = 0; code == 0 && index.index && i < index.layer_count; i++) {
+	int code =
+	    manifest_parse(&index, page->text, page->bytes, MEDIA_OCI_INDEX, "the list of what is attached", err);
+	for (size_t i = 0; code == 0 && !found && i < index.layer_count; i++) {
 		const struct manifest_descriptor *entry = &index.layers[i];
 		/* A registry need not filter. */
-		if (strcmp(entry->artifact_type, MEDIA_LAMPO_IMAGE) != 0 ||
+		if (strcmp(entry->artifact_type, MEDIA_LAMPO_IMAGE) != 0 || ++tried > ATTACHED_TRIED_MAX ||
 		    get_one(pull, entry->digest, entry->media_type, attached, err) < 0)
 			continue;
-		if (manifest_is_lampo(&attached->manifest, &layer) &&
-		    strcmp(attached->manifest.subject.digest, subject) == 0) {
-			manifest_free(&index);
-			registry_document_free(&document);
-			return 0;
-		}
-		pulled_free(attached);
+		found = manifest_is_lampo(&attached->manifest, &layer) &&
+			strcmp(attached->manifest.subject.digest, subject) == 0;
+		if (!found)
+			pulled_free(attached);
 	}
 	manifest_free(&index);
-	registry_document_free(&document);
-	return code < 0 ? code : -ENOENT;
+	return code < 0 ? code : found ? 0 : -ENOENT;
+}
+
+/* The image of Lampo that is attached to a manifest. As find_in_page(). */
+static int find_attached(struct pull *pull, const char *subject, struct pulled *attached, struct err *err)
+{
+	char next[REGISTRY_PAGE_MAX] = "";
+	int code = -ENOENT;
+
+	for (unsigned i = 0; i < ATTACHED_PAGES_MAX && code == -ENOENT && (i == 0 || next[0] != '\0'); i++) {
+		struct registry_document page;
+		code = registry_referrers_get(pull->registry, subject, MEDIA_LAMPO_IMAGE, next, &page, err);
+		if (code < 0)
+			break;
+		code = find_in_page(pull, subject, &page, attached, err);
+		registry_document_free(&page);
+	}
+	return code;
 }
 
 /* Reads the configuration from its file. *text: malloc'd. */

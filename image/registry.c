@@ -137,9 +137,20 @@ static int take_document(struct registry_call *call, struct registry_document *d
 	return 0;
 }
 
-/* GET of a document at `path`. *status: of the answer; only 200 fills in *document. */
+/* Link: <ADDRESS>; rel="next" (RFC 8288). What is too long counts as the end. */
+static void take_next(const char *link, char next[REGISTRY_PAGE_MAX])
+{
+	const char *end = link[0] == '<' ? strchr(link, '>') : NULL;
+
+	next[0] = '\0';
+	if (end && end - link < (int)REGISTRY_PAGE_MAX && (strstr(end, "rel=\"next\"") || strstr(end, "rel=next")))
+		snprintf(next, REGISTRY_PAGE_MAX, "%.*s", (int)(end - link - 1), link + 1);
+}
+
+/* GET of a document at `path`. *status: of the answer; only 200 fills in *document. next: the page after this; may be
+ * NULL. */
 static int get_document(struct registry *registry, const char *path, const char *accept,
-			struct registry_document *document, unsigned *status, struct err *err)
+			struct registry_document *document, unsigned *status, char *next, struct err *err)
 {
 	struct registry_call call;
 
@@ -150,6 +161,8 @@ static int get_document(struct registry *registry, const char *path, const char 
 		code = registry_call_make(&call, MANIFEST_BYTES_MAX, err);
 	}
 	*status = call.http.status;
+	if (next)
+		take_next(code == 0 ? call.http.response.link : "", next);
 	if (code == 0 && call.http.status == 200)
 		code = take_document(&call, document, err);
 	else if (code == 0)
@@ -165,7 +178,7 @@ int registry_manifest_get(struct registry *registry, const char *name, struct re
 	unsigned status;
 
 	snprintf(path, sizeof(path), "/v2/%s/manifests/%s", registry->reference.repository, name);
-	int code = get_document(registry, path, "Accept: " MANIFEST_ACCEPT, document, &status, err);
+	int code = get_document(registry, path, "Accept: " MANIFEST_ACCEPT, document, &status, NULL, err);
 	if (code < 0)
 		return code;
 	if (status != 200)
@@ -224,29 +237,31 @@ static int get_by_tag(struct registry *registry, const char *digest, struct regi
 
 	referrers_tag(digest, tag);
 	snprintf(path, sizeof(path), "/v2/%s/manifests/%s", registry->reference.repository, tag);
-	int code = get_document(registry, path, "Accept: " MEDIA_OCI_INDEX, document, &status, err);
+	int code = get_document(registry, path, "Accept: " MEDIA_OCI_INDEX, document, &status, NULL, err);
 	return code == 0 && status != 200 ? err->code : code;
 }
 
 int registry_referrers_get(struct registry *registry, const char *digest, const char *artifact_type,
-			   struct registry_document *document, bool *by_tag, struct err *err)
+			   char next[REGISTRY_PAGE_MAX], struct registry_document *document, struct err *err)
 {
-	char path[CALL_PATH_MAX];
+	char path[REGISTRY_PAGE_MAX];
+	bool first = next[0] == '\0';
 	unsigned status;
 
-	*by_tag = false;
-	snprintf(path, sizeof(path), "/v2/%s/referrers/%s?artifactType=%s", registry->reference.repository, digest,
-		 artifact_type);
-	int code = get_document(registry, path, "Accept: " MEDIA_OCI_INDEX, document, &status, err);
+	snprintf(path, sizeof(path), "%s", next);
+	if (first)
+		snprintf(path, sizeof(path), "/v2/%s/referrers/%s?artifactType=%s", registry->reference.repository,
+			 digest, artifact_type);
+	int code = get_document(registry, path, "Accept: " MEDIA_OCI_INDEX, document, &status, next, err);
 	if (code < 0)
 		return code;
 	if (status == 200 && strcmp(document->media_type, MEDIA_OCI_INDEX) == 0)
 		return 0;
 	registry_document_free(document);
+	next[0] = '\0';
 	/* Registries without the API say that there is no such page, in one way or another. */
-	if (status != 200 && status != 400 && status != 404 && status != 405 && status != 501)
-		return err->code;
-	*by_tag = true;
+	if (!first || (status != 200 && status != 400 && status != 404 && status != 405 && status != 501))
+		return err->code < 0 ? err->code : err_set(err, -EPROTO, "the list of what is attached breaks off!");
 	return get_by_tag(registry, digest, document, err);
 }
 

@@ -48,10 +48,11 @@ int registry_manifest_get(struct registry *registry, const char *name, struct re
 /* subject_known: the registry has taken note of the manifest's subject (OCI-Subject). */
 int registry_manifest_put(struct registry *registry, const char *name, const char *text, size_t bytes,
 			  const char *media_type, bool *subject_known, struct err *err);
-/* The index of what is attached to a manifest: by the referrers API, else by the tag that stands for it. -ENOENT:
- * nothing is. by_tag: it was found under the tag, or would be there. */
+/* A page of the index of what is attached to a manifest: by the referrers API, else by the tag that stands for it.
+ * -ENOENT: nothing is. next: in: the page, "" for the first; out: the next one, or "". */
+#define REGISTRY_PAGE_MAX 2048u
 int registry_referrers_get(struct registry *registry, const char *digest, const char *artifact_type,
-			   struct registry_document *document, bool *by_tag, struct err *err);
+			   char next[REGISTRY_PAGE_MAX], struct registry_document *document, struct err *err);
 /* Adds a manifest to the index under the tag, for registries without the referrers API. entry: its descriptor (JSON).
  */
 int registry_referrers_add(struct registry *registry, const char *subject, const char *entry, struct err *err);

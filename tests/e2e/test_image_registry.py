@@ -211,6 +211,31 @@ def test_images_are_attached_by_a_tag_where_there_is_no_such_api(lampo):
 
 
 @e2e.only("fake")
+def test_the_list_of_what_is_attached_has_pages(lampo):
+    prepare(lampo)
+    with Registry(referrers=True) as r:
+        image = r.add(Image({"a": b"1"}))
+        name = f"{r.host}/t:1"
+        digest_of(lampo("pull", name))
+        manifest = digest_of(lampo("push", name))
+        entry = registry.descriptor(r.manifests[manifest][1], registry.MANIFEST, artifactType=registry.LAMPO)
+        other = registry.descriptor(image.manifest, registry.MANIFEST, artifactType="application/vnd.other")
+        pages = lambda h: h.answer(200, registry.dump({"schemaVersion": 2, "mediaType": registry.INDEX, "manifests":
+                                                       [entry if "page=3" in h.path else other]}), Content_Type=registry.INDEX,
+                                   Link=None if "page=3" in h.path else f'<{h.path}&page={h.path.count("page") + 1}>; rel="next"')
+        r.hook("/referrers/", pages)
+        result = lampo("pull", name, env=registry.other_store(lampo, "o"))
+        e2e.check(result.code == 0 and "converted" not in result.err, result)
+        # Without end: given up after a few, and converted.
+        r.hooks[:] = [("/referrers/", lambda h: h.answer(200, registry.dump({"schemaVersion": 2, "mediaType": registry.INDEX, "manifests": [other]}),
+                                                         Content_Type=registry.INDEX, Link=f'<{h.path}>; rel="next"'))]
+        r.requests.clear()
+        result = lampo("pull", name, env=registry.other_store(lampo, "p"))
+        e2e.check(result.code == 0 and "converted" in result.err, result)
+        e2e.check(len([path for path in r.paths() if "/referrers/" in path]) < 20, r.paths())
+
+
+@e2e.only("fake")
 def test_another_repository_gets_a_tag(lampo):
     prepare(lampo)
     with Registry() as r:
