@@ -30,6 +30,8 @@ FUZZ_LIBS_manifest := -ljansson
 FUZZ_SRC_erofs := image/tree.c $(wildcard image/writer*.c image/erofs_*.c) tests/unit/erofs_exercise.c $(BASE_HOST_SRC)
 FUZZ_SRC_lampofile := $(wildcard image/build_lampofile*.c) image/build_words.c image/build_glob.c image/text.c image/json.c base/host/err.c
 FUZZ_LIBS_lampofile := -ljansson
+FUZZ_SRC_build_base := image/tree_image.c image/build_tree.c image/build_contents.c image/build_host.c image/build_glob.c image/text.c \
+	image/tree.c $(wildcard image/writer*.c image/erofs_*.c) run/fd.c $(BASE_HOST_SRC)
 FUZZ_SRC_elf_needs := image/elf_needs.c image/ld_cache.c image/text.c base/host/err.c
 FUZZ_SRC_layer := $(filter image/layer%.c image/relay.c image/stream.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) \
 	run/fd.c $(BASE_HOST_SRC)
