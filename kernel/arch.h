@@ -88,6 +88,8 @@ void arch_doorbell_mailbox(unsigned port, uint64_t a, uint64_t b);
 void arch_doorbell_sleeping(unsigned port, uint32_t value);
 /* LAMPO_PORT_VERIFY. */
 void arch_verify_image(uint64_t block, unsigned count, uint64_t ahead);
+/* LAMPO_PORT_COPY. */
+void arch_copy_image(uint64_t block, const uint64_t *list, unsigned count);
 uint64_t arch_tsc(void);
 void arch_random(void *to, size_t n); /* from the boot seed and the virtio-rng (kernel/virtio/rng.c) */
 void arch_report_counts(void);           /* --counts: a line about the ways into the kernel */

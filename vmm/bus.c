@@ -129,6 +129,14 @@ static void ring_verify(struct vcpu *vcpu, uint32_t argument)
 	root_image_ahead(vcpu->vm, mailbox(vcpu, 0) + mailbox(vcpu, 1), mailbox(vcpu, 2));
 }
 
+static void ring_copy(struct vcpu *vcpu, uint32_t argument)
+{
+	(void)argument;
+	uint64_t list[LAMPO_VERIFY_MAX], count = min_u64(mailbox(vcpu, 2), countof(list));
+	if (guest_memory_read(&vcpu->vm->memory.map, (struct guest_addr){mailbox(vcpu, 1)}, list, count * sizeof(list[0])))
+		root_image_copy(vcpu->vm, mailbox(vcpu, 0), list, (unsigned)count);
+}
+
 typedef void (*doorbell)(struct vcpu *vcpu, uint32_t argument);
 
 #define DOORBELL(port) [((port)-LAMPO_PORT_NOTIFY) / 4]
@@ -145,6 +153,7 @@ static const doorbell doorbells[] = {
     DOORBELL(LAMPO_PORT_YIELD) = ring_yield,
     DOORBELL(LAMPO_PORT_LOG) = ring_log,
     DOORBELL(LAMPO_PORT_VERIFY) = ring_verify,
+    DOORBELL(LAMPO_PORT_COPY) = ring_copy,
 };
 
 static void doorbell_ring(struct vcpu *vcpu, uint64_t number, const void *data, uint64_t bytes)

@@ -86,6 +86,20 @@ void root_image_verify(struct vm *vm, uint64_t first, uint64_t count)
 		note(vm, first, verity_check_some(&vm->root_image.verity, first, (unsigned)count));
 }
 
+void root_image_copy(struct vm *vm, uint64_t first, const uint64_t *gpas, unsigned count)
+{
+	const struct image_file *image = &vm->root_image;
+	uint64_t blocks = min_u64(count, LAMPO_VERIFY_MAX);
+	if (!clip(vm, first, &blocks))
+		return;
+	uint64_t good = verity_check_some(&vm->root_image.verity, first, (unsigned)blocks);
+	for (unsigned i = 0; i < blocks; i++)
+		if ((good >> i & 1) != 0)
+			guest_memory_write(&vm->memory.map, (struct guest_addr){gpas[i]},
+					   image->map + (first + i) * VERITY_BLOCK, VERITY_BLOCK);
+	note(vm, first, good);
+}
+
 void root_image_ahead(struct vm *vm, uint64_t first, uint64_t count)
 {
 	struct root_image_work *work = &vm->image_work;

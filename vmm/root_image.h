@@ -36,7 +36,9 @@ int root_image_open(struct vm *vm, struct err *err);
 void root_image_use(struct vm *vm, uint64_t *verified);
 /* For LAMPO_PORT_VERIFY: verifies blocks and notes those that are good. From any thread. */
 void root_image_verify(struct vm *vm, uint64_t first, uint64_t count);
-/* Has the device thread do the same, soon. When there is too much to do already, the oldest is forgotten. */
+/* For LAMPO_PORT_COPY: the same, and copies those that are good to pages of the guest. From any vCPU's thread. */
+void root_image_copy(struct vm *vm, uint64_t first, const uint64_t *gpas, unsigned count);
+/* Has the device thread verify, soon. When there is too much to do already, the oldest is forgotten. */
 void root_image_ahead(struct vm *vm, uint64_t first, uint64_t count);
 /* Ends the VM, with the reason, if the file is no longer as long as it was. */
 void root_image_probe(const struct vm *vm);

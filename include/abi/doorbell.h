@@ -26,6 +26,10 @@
  * next: the monitor may do the same for them while the guest goes on. */
 #define LAMPO_PORT_VERIFY 0x53cu
 #define LAMPO_VERIFY_MAX 64u
+/* mailbox[0] = first block of the image, [1] = gpa of a list of gpas (8 bytes each), [2] = how many (<= LAMPO_VERIFY_MAX):
+ * copies one block after another to the pages of RAM in the list, each if it is as it should be, and sets their bits as
+ * above. One request, where copying in the guest would cost a fault of the host's for every page. */
+#define LAMPO_PORT_COPY 0x540u
 
 /* Exit by a signal: LAMPO_PORT_EXIT with eax = LAMPO_EXIT_SIGNAL | signal number. */
 #define LAMPO_EXIT_SIGNAL 0x100u

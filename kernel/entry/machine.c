@@ -80,6 +80,12 @@ void arch_verify_image(uint64_t block, unsigned count, uint64_t ahead)
 	arch_doorbell_mailbox(LAMPO_PORT_VERIFY, block, count);
 }
 
+void arch_copy_image(uint64_t block, const uint64_t *list, unsigned count)
+{
+	cpu_self()->head.mailbox[2] = count;
+	arch_doorbell_mailbox(LAMPO_PORT_COPY, block, arch_virt_to_phys(list));
+}
+
 void arch_doorbell_sleeping(unsigned port, uint32_t value)
 {
 	struct cpu *cpu = cpu_self();

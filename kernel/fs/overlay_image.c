@@ -64,12 +64,16 @@ static int image_fill(struct cache *cache, uint64_t index, struct page **pages, 
 	struct erofs_inode e;
 	int64_t result = read_inode(&m->inode, &e);
 
-	if (result == 0)
-		cache_verify_around(cache, index, index, index + count - 1);
-	for (unsigned i = 0; i < count && result >= 0; i++) {
-		uint64_t at = (index + i) << PAGE_SHIFT;
+	for (unsigned i = 0, n = 1; i < count && result >= 0; i += n) {
+		uint64_t at = (index + i) << PAGE_SHIFT, offset;
+		int run = cache_image_run(cache, index + i, count - i, &offset);
 
-		if (at < m->lower_bytes)
+		n = run > 0 ? (unsigned)run : 1;
+		if (run < 0)
+			result = run;
+		else if (run > 0) /* the caller wants copies */
+			result = image_copy(offset, pages + i, n);
+		else if (at < m->lower_bytes)
 			result =
 			    erofs_read(&image, &e, at, page_address(pages[i]), min_u64(m->lower_bytes - at, PAGE_SIZE));
 	}

@@ -204,6 +204,17 @@ static int image_get(struct cache *cache, uint64_t index, uint64_t first, uint64
 			    extent->offset + (min_u64(extent->pages, to + VERIFY_AHEAD - extent->index) << PAGE_SHIFT));
 }
 
+int cache_image_run(struct cache *cache, uint64_t index, unsigned limit, uint64_t *offset)
+{
+	const struct cache_extent *extent = &cache->image;
+	struct page *page;
+	int r = image_find(cache, index, &page);
+	if (r != 0 || page == NULL)
+		return r;
+	*offset = extent->offset + ((index - extent->index) << PAGE_SHIFT);
+	return (int)min_u64(limit, extent->index + extent->pages - index);
+}
+
 void cache_verify_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last)
 {
 	struct page *page;

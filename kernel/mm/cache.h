@@ -60,6 +60,9 @@ struct page *cache_peek(struct cache *cache, uint64_t index);
 /* The page at index for writing to it: as above, but the cache's own. One of the image is replaced by a copy, in all
  * mappings too, and marked dirty. May sleep. */
 int cache_get_for_write(struct cache *cache, uint64_t index, struct page **page);
+/* How many pages from `index` on lie one after another in the image, at most `limit`, and where: byte *offset. 0: none;
+ * -errno of locate(). What the tree has in their place does not count. */
+int cache_image_run(struct cache *cache, uint64_t index, unsigned limit, uint64_t *offset);
 /* Before pages around `index` are asked for: has those of [first, last] that lie with it in the image verified at once. */
 void cache_verify_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last);
 /* The page as above, but the caller will overwrite it wholly: not read from the backing store. */

@@ -82,3 +82,27 @@ int image_verify(uint64_t offset, uint64_t bytes, uint64_t from, uint64_t to, ui
 			return damaged(block);
 	return 0;
 }
+
+int image_copy(uint64_t offset, struct page **pages, unsigned count)
+{
+	static uint64_t *list; /* the monitor reads it */
+	uint64_t block = offset >> PAGE_SHIFT;
+	if (offset >= image_bytes() || count > (image_bytes() - offset) >> PAGE_SHIFT)
+		return -EIO;
+	if (list == NULL)
+		list = kmalloc(LAMPO_VERIFY_MAX * sizeof(*list));
+	if (list == NULL)
+		return -ENOMEM;
+	for (unsigned done = 0, n; done < count; done += n) {
+		n = (unsigned)min_u64(count - done, LAMPO_VERIFY_MAX);
+		for (unsigned i = 0; i < n; i++)
+			list[i] = page_gpa(pages[done + i]);
+		image_statistics.requests++;
+		image_statistics.blocks += n;
+		arch_copy_image(block + done, list, n);
+		for (unsigned i = 0; i < n; i++)
+			if (!is_verified(block + done + i))
+				return damaged(block + done + i);
+	}
+	return 0;
+}

@@ -23,7 +23,10 @@ struct page *image_page(uint64_t offset);
  * that requests are few, all blocks of [from, to) are asked for along with them, and those from there on to `until`
  * will be verified meanwhile, if the host has time. */
 int image_verify(uint64_t offset, uint64_t bytes, uint64_t from, uint64_t to, uint64_t until);
-/* Whether that is known of one page. */
+/* Copies `count` consecutive blocks from the one at byte `offset` on, each into a page; verifies them. 0, -EIO or
+ * -ENOMEM. */
+int image_copy(uint64_t offset, struct page **pages, unsigned count);
+/* Whether a page is verified. */
 bool image_is_verified(const struct page *page);
 
 struct image_statistics {

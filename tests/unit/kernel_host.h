@@ -14,7 +14,7 @@ extern struct thread host_thread;
 
 /* What the code under test asked the machine for. */
 struct host_counts {
-	unsigned flushes, populates, releases, verifies;
+	unsigned flushes, populates, releases, verifies, copies;
 	uint64_t flush_bytes, populated_end, verify_ahead;
 };
 extern struct host_counts host_counts;

@@ -378,6 +378,28 @@ static void a_damaged_block_is_never_seen(void **state)
 	assert_int_equal(fault(code, WRITE), 0);
 }
 
+static void copies_are_verified(void **state)
+{
+	struct page *pages[8];
+
+	(void)state;
+	for (unsigned i = 0; i < countof(pages); i++)
+		pages[i] = page_alloc();
+	bad_block = 35;
+	assert_int_equal(image_copy(20 * PAGE_SIZE, pages, 8), 0);
+	assert_int_equal(host_counts.copies, 1);
+	for (unsigned i = 0; i < countof(pages); i++)
+		assert_memory_equal(page_address(pages[i]), image_at(20 + i), PAGE_SIZE);
+	assert_true(image_is_verified(image_page(27 * PAGE_SIZE)));
+	assert_int_equal(image_copy(30 * PAGE_SIZE, pages, 8), -EIO);
+	assert_int_equal(image_copy((IMAGE_PAGES - 7) * PAGE_SIZE, pages, 8), -EIO);
+	assert_int_equal(image_copy(IMAGE_PAGES * PAGE_SIZE, pages, 1), -EIO);
+	assert_int_equal(image_copy(UINT64_MAX & PAGE_MASK, pages, 1), -EIO);
+	assert_int_equal(host_counts.copies, 2);
+	for (unsigned i = 0; i < countof(pages); i++)
+		page_put(pages[i]);
+}
+
 static void nothing_beyond_the_image_is_verified(void **state)
 {
 	uint64_t bytes = IMAGE_PAGES * PAGE_SIZE;
@@ -406,6 +428,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_cut_off_does_not_come_back, reset, finish),
 	    cmocka_unit_test_setup_teardown(a_private_copy_survives_the_cut, reset, finish),
 	    cmocka_unit_test_setup_teardown(a_damaged_block_is_never_seen, reset, finish),
+	    cmocka_unit_test_setup_teardown(copies_are_verified, reset, finish),
 	    cmocka_unit_test_setup_teardown(nothing_beyond_the_image_is_verified, reset, finish),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

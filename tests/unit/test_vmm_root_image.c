@@ -193,6 +193,29 @@ static void damaged_blocks_are_not(void **state)
 	}
 }
 
+static void copies_are_of_good_blocks(void **state)
+{
+	(void)state;
+	/* The second is damaged, the third goes beyond RAM, the fourth to what is not for writing. */
+	uint8_t *page = memmem(kernel_image_bytes, kernel_image_erofs_bytes, big + 40 * PAGE_BYTES, PAGE_BYTES);
+	uint64_t block = (uint64_t)(page - kernel_image_bytes) / PAGE_BYTES;
+	uint64_t gpas[] = {40 << 20, 41 << 20, RAM - 8, LAMPO_GPA_IMAGE, 42 << 20};
+	uint8_t byte = (uint8_t)(page[PAGE_BYTES] ^ 1);
+	assert_int_equal(pwrite(options.image_fd, &byte, 1, (off_t)((block + 1) * PAGE_BYTES)), 1);
+	root_image_copy(&vm, block, gpas, countof(gpas));
+	assert_int_equal(noted(), 4);
+	assert_false(is_noted(block + 1));
+	assert_memory_equal(memory_at(&vm.memory, gpas[0]), page, PAGE_BYTES);
+	assert_memory_equal(memory_at(&vm.memory, gpas[4]), page + 4 * PAGE_BYTES, PAGE_BYTES);
+	for (unsigned i = 0; i < PAGE_BYTES; i += 64)
+		assert_int_equal(*(uint8_t *)memory_at(&vm.memory, gpas[1] + i), 0);
+	memset(memory_at(&vm.memory, gpas[0]), 0, PAGE_BYTES);
+	root_image_copy(&vm, blocks, gpas, 1);
+	root_image_copy(&vm, UINT64_MAX, gpas, UINT32_MAX);
+	root_image_copy(&vm, 0, gpas, 0);
+	assert_int_equal(*(uint8_t *)memory_at(&vm.memory, gpas[0]), 0);
+}
+
 static unsigned on_tick(void *context)
 {
 	(void)context;
@@ -292,10 +315,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    TEST(the_image_is_the_root),    TEST(it_is_mapped_for_reading_only),
-	    TEST(good_blocks_are_noted),    TEST(what_is_out_of_range_is_ignored),
-	    TEST(damaged_blocks_are_not),   TEST(the_device_thread_goes_ahead),
-	    TEST(other_images_are_refused), TEST(a_file_cut_short_ends_the_vm),
+	    TEST(the_image_is_the_root),        TEST(it_is_mapped_for_reading_only),
+	    TEST(good_blocks_are_noted),        TEST(what_is_out_of_range_is_ignored),
+	    TEST(damaged_blocks_are_not),       TEST(copies_are_of_good_blocks),
+	    TEST(the_device_thread_goes_ahead), TEST(other_images_are_refused),
+	    TEST(a_file_cut_short_ends_the_vm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
