@@ -9,6 +9,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <locale.h>
+#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,22 +23,28 @@ struct apply {
 	const struct layer_source *source;
 	const struct layer_limits *limits;
 	struct relay relay;
-	bool source_failed; /* seen by the worker: its own error is only a consequence */
-	int result;         /* the worker's */
+	EVP_MD_CTX *hash; /* of the archive; NULL if nobody asks */
+	int result;       /* the worker's */
 	struct err err;
 };
 
-static la_ssize_t archive_take(struct archive *archive, void *context, const void **data)
+/* The next piece of the archive; -1: there is no more, for a reason that the other thread knows. */
+static int64_t piece_take(struct apply *apply, const void **data)
 {
-	struct apply *apply = context;
 	int64_t n = relay_take(&apply->relay, data);
 
-	if (n < 0) {
-		apply->source_failed = true;
+	if (n > 0 && apply->hash != NULL && EVP_DigestUpdate(apply->hash, *data, (size_t)n) != 1)
+		return -1;
+	return n;
+}
+
+static la_ssize_t archive_take(struct archive *archive, void *context, const void **data)
+{
+	int64_t n = piece_take(context, data);
+
+	if (n < 0)
 		archive_set_error(archive, EIO, "the stream failed");
-		return ARCHIVE_FATAL;
-	}
-	return (la_ssize_t)n;
+	return n < 0 ? ARCHIVE_FATAL : (la_ssize_t)n;
 }
 
 static int archive_failed(struct archive *archive, const char *name, struct err *err)
@@ -95,10 +102,14 @@ static int archive_apply(struct apply *apply, struct err *err)
 	else
 		r = entries_apply(apply, archive, err);
 	/* What follows the archive's end counts for the digests. */
-	while (r == 0 && relay_take(&apply->relay, &rest) > 0)
-		;
+	int64_t n = 1;
+	while (r == 0 && n > 0)
+		n = piece_take(apply, &rest);
 	archive_read_free(archive);
-	return r;
+	if (r == 0 && n == 0)
+		r = stream_hash_check(apply->hash, apply->source->diff_id, "the digest of what is in it",
+				      apply->source->name, err);
+	return r == 0 && n < 0 ? err_set(err, -EIO, "cannot read %s", apply->source->name) : r;
 }
 
 static void *worker(void *context)
@@ -162,7 +173,11 @@ int layer_apply(struct tree *tree, struct image_writer *writer, unsigned layer, 
 	int r = stream_open(&stream, source, limits, STREAM_DETECT, err);
 	if (r < 0)
 		return r;
-	if (relay_init(&apply.relay) < 0) {
+	if (source->diff_id != NULL)
+		apply.hash = stream_hash_new();
+	if (relay_init(&apply.relay) < 0 || (source->diff_id != NULL && apply.hash == NULL)) {
+		relay_fini(&apply.relay);
+		EVP_MD_CTX_free(apply.hash);
 		stream_close(stream);
 		return err_set(err, -ENOMEM, "cannot read %s", source->name);
 	}
@@ -178,6 +193,7 @@ int layer_apply(struct tree *tree, struct image_writer *writer, unsigned layer, 
 		}
 	}
 	relay_fini(&apply.relay);
+	EVP_MD_CTX_free(apply.hash);
 	stream_close(stream);
 	return r;
 }

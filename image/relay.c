@@ -7,11 +7,9 @@
 int relay_init(struct relay *relay)
 {
 	*relay = (struct relay){.memory = malloc((size_t)RELAY_BUFFERS * RELAY_BUFFER_BYTES)};
-	if (relay->memory == NULL)
-		return -ENOMEM;
 	pthread_mutex_init(&relay->lock, NULL);
 	pthread_cond_init(&relay->changed, NULL);
-	return 0;
+	return relay->memory == NULL ? -ENOMEM : 0;
 }
 
 void relay_fini(struct relay *relay)

@@ -21,7 +21,7 @@ struct relay {
 	bool ended, failed, stopped;
 };
 
-int relay_init(struct relay *relay); /* -ENOMEM */
+int relay_init(struct relay *relay); /* -ENOMEM: relay_fini() it all the same */
 void relay_fini(struct relay *relay);
 
 /* The filling side. An empty buffer of RELAY_BUFFER_BYTES, waiting for one; NULL: the other side has stopped. */

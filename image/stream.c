@@ -17,23 +17,26 @@ struct stream {
 	enum { PLAIN, GZIP, ZSTD } kind;
 	uint8_t *input; /* INPUT_BYTES */
 	size_t input_at, input_end;
-	uint64_t in, out;               /* bytes so far */
-	bool input_ended;               /* the source has said so */
-	bool between;                   /* gzip members or zstd frames: a good place for the end */
-	bool ended;                     /* and the digests are right */
-	EVP_MD_CTX *in_hash, *out_hash; /* out_hash: NULL if nobody asks, or it is the same */
+	uint64_t in, out; /* bytes so far */
+	bool input_ended; /* the source has said so */
+	bool between;     /* gzip members or zstd frames: a good place for the end */
+	bool ended;       /* and the digest is right */
+	EVP_MD_CTX *hash; /* NULL if nobody asks */
 	z_stream gzip;
 	ZSTD_DStream *zstd;
 };
 
-static int hash_new(EVP_MD_CTX **hash)
+EVP_MD_CTX *stream_hash_new(void)
 {
-	*hash = EVP_MD_CTX_new();
-	return *hash != NULL && EVP_DigestInit_ex(*hash, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+
+	if (hash != NULL && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1)
+		return hash;
+	EVP_MD_CTX_free(hash);
+	return NULL;
 }
 
-static int hash_check(EVP_MD_CTX *hash, const char *expected, const char *what, const struct stream *stream,
-		      struct err *err)
+int stream_hash_check(EVP_MD_CTX *hash, const char *expected, const char *what, const char *name, struct err *err)
 {
 	struct image_digest digest;
 	char text[IMAGE_DIGEST_TEXT];
@@ -41,11 +44,11 @@ static int hash_check(EVP_MD_CTX *hash, const char *expected, const char *what, 
 	if (hash == NULL || expected == NULL)
 		return 0;
 	if (EVP_DigestFinal_ex(hash, digest.bytes, NULL) != 1)
-		return err_set(err, -ENOMEM, "cannot hash %s", stream->source->name);
+		return err_set(err, -ENOMEM, "cannot hash %s", name);
 	image_digest_format(&digest, text);
 	if (strcmp(text, expected) == 0)
 		return 0;
-	return err_set(err, -EBADMSG, "cannot use %s: %s is %s, not %s!", stream->source->name, what, text, expected);
+	return err_set(err, -EBADMSG, "cannot use %s: %s is %s, not %s!", name, what, text, expected);
 }
 
 /* More input, if there is none left. 0 also at its end. */
@@ -60,7 +63,7 @@ static int fill(struct stream *s, struct err *err)
 	s->input_ended = n == 0;
 	s->input_end = (size_t)n;
 	s->in += (uint64_t)n;
-	if (n > 0 && s->in_hash != NULL && EVP_DigestUpdate(s->in_hash, s->input, (size_t)n) != 1)
+	if (n > 0 && s->hash != NULL && EVP_DigestUpdate(s->hash, s->input, (size_t)n) != 1)
 		return err_set(err, -ENOMEM, "cannot hash %s", s->source->name);
 	return 0;
 }
@@ -74,8 +77,7 @@ static int detect(struct stream *s, enum stream_format format, struct err *err)
 		if (n < 0)
 			return (int)n;
 		s->input_ended = n == 0;
-		if (n > 0 && s->in_hash != NULL &&
-		    EVP_DigestUpdate(s->in_hash, s->input + s->input_end, (size_t)n) != 1)
+		if (n > 0 && s->hash != NULL && EVP_DigestUpdate(s->hash, s->input + s->input_end, (size_t)n) != 1)
 			return err_set(err, -ENOMEM, "cannot hash %s", s->source->name);
 		s->input_end += (size_t)n;
 		s->in += (uint64_t)n;
@@ -107,8 +109,7 @@ int stream_open(struct stream **stream, const struct layer_source *source, const
 	s->source = source;
 	s->limits = *limits;
 	s->input = malloc(INPUT_BYTES);
-	if (s->input == NULL || (source->digest != NULL && hash_new(&s->in_hash) < 0) ||
-	    (source->diff_id != NULL && hash_new(&s->out_hash) < 0))
+	if (s->input == NULL || (source->digest != NULL && (s->hash = stream_hash_new()) == NULL))
 		r = err_set(err, -ENOMEM, "cannot read %s", source->name);
 	else
 		r = detect(s, format, err);
@@ -126,8 +127,7 @@ void stream_close(struct stream *s)
 	if (s->kind == GZIP)
 		inflateEnd(&s->gzip);
 	ZSTD_freeDStream(s->zstd);
-	EVP_MD_CTX_free(s->in_hash);
-	EVP_MD_CTX_free(s->out_hash);
+	EVP_MD_CTX_free(s->hash);
 	free(s->input);
 	free(s);
 }
@@ -201,10 +201,8 @@ static int limits_check(const struct stream *s, struct err *err)
 
 static int64_t end(struct stream *s, struct err *err)
 {
-	int r = hash_check(s->in_hash, s->source->digest, "its digest", s, err);
+	int r = stream_hash_check(s->hash, s->source->digest, "its digest", s->source->name, err);
 
-	if (r == 0)
-		r = hash_check(s->out_hash, s->source->diff_id, "the digest of what is in it", s, err);
 	s->ended = r == 0;
 	return r;
 }
@@ -228,8 +226,6 @@ int64_t stream_read(struct stream *s, void *to, size_t bytes, struct err *err)
 					      : plain_read(s, at, bytes - have);
 		if (n < 0)
 			return n;
-		if (s->out_hash != NULL && n > 0 && EVP_DigestUpdate(s->out_hash, at, (size_t)n) != 1)
-			return err_set(err, -ENOMEM, "cannot hash %s", s->source->name);
 		have += (size_t)n;
 		s->out += (uint64_t)n;
 		if ((r = limits_check(s, err)) < 0)
