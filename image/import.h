@@ -19,5 +19,9 @@ struct import_options {
 
 /* path: a directory, a file, "-": standard input. What was imported before a failure stays. */
 int image_import(struct store *store, const char *path, const struct import_options *options, struct err *err);
+/* path: a directory whose files, as they are, become those of an image, or a tar archive of one; "-" for standard
+ * input. */
+int image_import_rootfs(struct store *store, const char *path, const char *name, struct progress *progress,
+			struct image_digest *digest, struct err *err);
 
 #endif

@@ -46,18 +46,30 @@ static void print(const struct imported *list, bool quiet)
 	}
 }
 
+static int import_rootfs(struct store *store, const char *path, const struct import_options *options, struct err *err)
+{
+	struct image_digest digest;
+
+	int code = image_import_rootfs(store, path, options->name, options->progress, &digest, err);
+	if (code == 0)
+		options->imported(options->context, options->name, &digest);
+	return code;
+}
+
 int cmd_import(const struct arguments *arguments, uint64_t start_ns, struct err *err)
 {
 	struct imported list = {0};
 	struct import_options options = {
 	    .reference = arguments_value(arguments, "ref"), .imported = on_imported, .context = &list};
-	bool quiet = arguments_have(arguments, "quiet");
+	bool quiet = arguments_have(arguments, "quiet"), rootfs = arguments_have(arguments, "rootfs");
 	struct progress_display display;
 	struct reference reference;
 	char name[REFERENCE_MAX];
 	struct store store;
 
 	(void)start_ns;
+	if (rootfs && (arguments->rest_count < 2 || options.reference != NULL))
+		return err_set(err, -EINVAL, "--rootfs needs a name for the image, and goes without --ref!");
 	if (arguments->rest_count > 1) {
 		int code = reference_parse(&reference, arguments->rest[1], err);
 		if (code < 0)
@@ -73,7 +85,8 @@ int cmd_import(const struct arguments *arguments, uint64_t start_ns, struct err 
 		return code;
 	progress_display_init(&display, quiet);
 	options.progress = &display.progress;
-	code = image_import(&store, arguments->rest[0], &options, err);
+	code = rootfs ? import_rootfs(&store, arguments->rest[0], &options, err)
+		      : image_import(&store, arguments->rest[0], &options, err);
 	progress_display_fini(&display);
 	store_close(&store);
 	print(&list, quiet);

@@ -263,6 +263,27 @@ def test_ordinary_forms_are_read_by_others(lampo):
     check(os.path.exists(image_path(lampo.data_dir, image)))
 
 
+@only("fake")
+def test_root_file_systems(lampo):
+    """A directory and a tar archive of it, whoever made it: the same tree."""
+    need_root()
+    d = lampo.directory
+    os.mkdir(f"{d}/root")
+    tree_make(f"{d}/root")
+    image = imported(lampo, "--rootfs", "root", "root:1")
+    want = host_tree(f"{d}/root")
+    check_image(lampo, image, want)
+    equal(imported(lampo, "--rootfs", "root", "root:2"), image)
+    tool("tar", "--sort=name", "--sparse", "--xattrs", "--xattrs-include=*", "--format=pax", "-C", f"{d}/root", "-cf", f"{d}/root.tar", ".")
+    check_image(lampo, imported(lampo, "--rootfs", "root.tar", "root:3"), want)
+    tool("tar", "--format=gnu", "-C", f"{d}/root", "-czf", f"{d}/gnu.tar", "--exclude=./var/fifo", ".")
+    with open(f"{d}/gnu.tar", "rb") as f:
+        imported(lampo, "--rootfs", "-", "root:4", stdin=f)
+    fails(lampo, "import", "--rootfs", "root", says="name")
+    fails(lampo, "import", "--rootfs", "missing", "x:1", says="No such file")
+    fails(lampo, "import", "root", "x:1", says="neither")
+
+
 # ---- archives made here ----
 
 def blob(entries, data):
