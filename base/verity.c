@@ -128,7 +128,7 @@ void verity_build(const struct verity_layout *layout, const uint8_t (*hashes)[SH
 		uint64_t blocks = layout->blocks[level];
 
 		if (level == 0)
-			memcpy(to, below, count * SHA256_BYTES);
+			memmove(to, below, count * SHA256_BYTES);
 		else
 			sha256_each(below, VERITY_BLOCK, count, (uint8_t(*)[SHA256_BYTES])to);
 		memset(to + count * SHA256_BYTES, 0, blocks * VERITY_BLOCK - count * SHA256_BYTES);

@@ -41,7 +41,8 @@ int verity_check(struct verity *verity, uint64_t block);
 /* The same of up to 64 blocks from `first` on, in less time: a bit for each that is, the first one's lowest. */
 uint64_t verity_check_some(struct verity *verity, uint64_t first, unsigned count);
 
-/* Builds the tree: hashes holds the data blocks' hashes in order; tree has room for layout->tree_blocks blocks. */
+/* Builds the tree: hashes holds the data blocks' hashes in order; tree has room for layout->tree_blocks blocks. hashes may begin where tree
+ * does: they are moved to their place first. */
 void verity_build(const struct verity_layout *layout, const uint8_t (*hashes)[SHA256_BYTES], uint8_t *tree,
 		  uint8_t root[SHA256_BYTES]);
 

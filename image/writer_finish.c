@@ -117,15 +117,16 @@ static int write_tree(struct image_writer *writer, struct image_footer *footer, 
 	if (r < 0 || footer->data_blocks + layout.tree_blocks + 1 > out->blocks_max)
 		return err_set(err, -EFBIG, "the image would have more than %llu bytes!",
 			       (unsigned long long)out->blocks_max * OUT_BLOCK);
-	uint8_t *tree = malloc(tree_bytes + sizeof(*footer));
+	/* The hashes become the tree: together they would take twice the memory. */
+	uint8_t *tree = realloc(out->hashes, tree_bytes + sizeof(*footer));
 	if (!tree)
 		return err_set(err, -ENOMEM, "cannot write the image file");
-	verity_build(&layout, (const uint8_t(*)[SHA256_BYTES])out->hashes, tree, footer->root);
+	out->hashes = (uint8_t(*)[SHA256_BYTES])tree;
+	verity_build(&layout, (const uint8_t(*)[SHA256_BYTES])tree, tree, footer->root);
 	footer->tree_blocks = layout.tree_blocks;
 	memcpy(tree + tree_bytes, footer, sizeof(*footer));
 	sha256(footer, sizeof(*footer), digest->bytes);
 	r = out_pwrite(out->fd, tree, tree_bytes + sizeof(*footer), footer->data_blocks * VERITY_BLOCK);
-	free(tree);
 	return r < 0 ? err_set(err, r, "cannot write the image file") : 0;
 }
 

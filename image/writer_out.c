@@ -113,6 +113,15 @@ void out_close(struct out *out)
 	memset(out, 0, sizeof(*out));
 }
 
+/* Whoever goes on after an error gets it again. */
+static int fail(struct out *out, int code, struct err *err)
+{
+	pthread_mutex_lock(&out->mutex);
+	out->error = code;
+	pthread_mutex_unlock(&out->mutex);
+	return err_set(err, code, "cannot write the image file");
+}
+
 /* Takes over the hashes of pieces that are done, until no more than `pending` are not. */
 static int collect(struct out *out, uint64_t pending, struct err *err)
 {
@@ -131,7 +140,7 @@ static int collect(struct out *out, uint64_t pending, struct err *err)
 			uint64_t room = max_u64(out->hash_room * 2, 16384);
 			void *hashes = realloc(out->hashes, room * SHA256_BYTES);
 			if (!hashes)
-				return err_set(err, -ENOMEM, "cannot write the image file");
+				return fail(out, -ENOMEM, err);
 			out->hashes = hashes;
 			out->hash_room = room;
 		}

@@ -36,7 +36,7 @@ struct out {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	bool running, quit;
-	int error; /* the thread's, -errno */
+	int error; /* -errno, the first one's: nothing is written any more */
 	/* Pieces are numbered; number n is pieces[n % OUT_PIECES]. submitted is the one being filled. */
 	uint64_t submitted, done, collected;
 	struct out_piece pieces[OUT_PIECES];

@@ -198,6 +198,25 @@ static void test_some_are_as_one_by_one(void **state)
 	sample_free(&s);
 }
 
+static void test_hashes_may_be_where_the_tree_comes(void **state)
+{
+	uint8_t hashes[300][SHA256_BYTES], apart[4 * VERITY_BLOCK], in_place[4 * VERITY_BLOCK];
+	uint8_t root[SHA256_BYTES], again[SHA256_BYTES];
+	struct verity_layout layout;
+	(void)state;
+
+	for (unsigned i = 0; i < countof(hashes); i++)
+		memset(hashes[i], (int)i, SHA256_BYTES);
+	assert_int_equal(verity_layout(&layout, countof(hashes)), 0);
+	assert_int_equal(layout.tree_blocks, 4);
+	memset(in_place, 0xee, sizeof(in_place));
+	memcpy(in_place, hashes, sizeof(hashes));
+	verity_build(&layout, (const uint8_t(*)[SHA256_BYTES])hashes, apart, root);
+	verity_build(&layout, (const uint8_t(*)[SHA256_BYTES])in_place, in_place, again);
+	assert_memory_equal(apart, in_place, sizeof(apart));
+	assert_memory_equal(root, again, sizeof(root));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +227,7 @@ int main(void)
 	    cmocka_unit_test(test_changed_tree_is_noticed),
 	    cmocka_unit_test(test_changed_root_is_noticed),
 	    cmocka_unit_test(test_each_block_is_hashed_once),
+	    cmocka_unit_test(test_hashes_may_be_where_the_tree_comes),
 	    cmocka_unit_test(test_some_are_as_one_by_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
