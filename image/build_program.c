@@ -69,6 +69,15 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+/* Version managers (pyenv, rbenv, asdf) put directories "shims" into PATH, with scripts that look for the program that
+ * is meant: in an image they would find none. */
+static bool is_shim(const char *directory, size_t length)
+{
+	while (length > 0 && directory[length - 1] == '/')
+		length--;
+	return length >= 6 && memcmp(directory + length - 6, "/shims", 6) == 0;
+}
+
 /* The absolute path of the program; malloc'd. */
 static int find_program(const char *name, char **path, struct err *err)
 {
@@ -89,7 +98,7 @@ static int find_program(const char *name, char **path, struct err *err)
 	for (list = list != NULL ? list : PATH_DEFAULT; *list != '\0';) {
 		size_t length = strcspn(list, ":");
 		int n = snprintf(full, sizeof(full), "%.*s/%s", (int)length, length > 0 ? list : ".", name);
-		if (n < (int)sizeof(full) && is_program(full)) {
+		if (n < (int)sizeof(full) && !is_shim(list, length) && is_program(full)) {
 			*path = absolute_path(full);
 			return *path == NULL ? err_set(err, -ENOMEM, "cannot pack '%s'", name) : 0;
 		}

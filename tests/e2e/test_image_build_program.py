@@ -302,6 +302,11 @@ def test_what_is_not_there_is_told(lampo):
 
     here, app = lampo.directory, make_native(lampo)
     fails("--program", "nosuchprogram", says=["nosuchprogram", "PATH"])
+    shims = os.path.join(here, "shims")
+    os.makedirs(shims)
+    shutil.copy("/bin/true", os.path.join(shims, "onlyhere"))
+    result = lampo("build", "--program", "onlyhere", env={"PATH": shims + ":/usr/bin"})
+    check(result.code == 125 and "onlyhere" in result.err, f"a version manager's script was taken: {result}")
     fails("--program", "./nosuch", says=["No such file"])
     fails("--program", "", says=["empty"])
     fails("--program", "/etc/passwd", says=["no executable file"])
