@@ -98,7 +98,10 @@ static int start_stage(struct build *build, const struct lampofile_instruction *
 		return code < 0 ? code : copy_tree(stage, base->tree, err);
 	}
 	if (strcmp(name, "scratch") == 0)
-		return image_config_new(&stage->config) < 0 ? err_set(err, -ENOMEM, "cannot start a stage") : 0;
+		return image_config_new(&stage->config) < 0 ||
+			       image_config_set_env(&stage->config, "PATH", BUILD_PATH_DEFAULT) < 0
+			   ? err_set(err, -ENOMEM, "cannot start a stage")
+			   : image_config_refresh(&stage->config, err);
 	code = build_image_get(build, name, &image, err);
 	if (code == 0)
 		code = image_config(&stage->config, &image->file, err);

@@ -8,6 +8,9 @@
 #include "image/registry.h"
 #include "image/store.h"
 
+/* What images have that no other image is the base of. */
+#define BUILD_PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 /* Where a finished image goes. */
 struct build_output {
 	struct store *store;

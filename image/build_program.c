@@ -14,8 +14,6 @@
 #include "image/ld_cache.h"
 #include "image/package.h"
 
-#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 /* Files that libraries expect, with nothing of the host in them. */
 static const struct {
 	const char *path, *content;
@@ -95,7 +93,7 @@ static int find_program(const char *name, char **path, struct err *err)
 		return is_program(*path) ? 0
 					 : err_set(err, -EACCES, "cannot pack '%s': it is no executable file!", name);
 	}
-	for (list = list != NULL ? list : PATH_DEFAULT; *list != '\0';) {
+	for (list = list != NULL ? list : BUILD_PATH_DEFAULT; *list != '\0';) {
 		size_t length = strcspn(list, ":");
 		int n = snprintf(full, sizeof(full), "%.*s/%s", (int)length, length > 0 ? list : ".", name);
 		if (n < (int)sizeof(full) && !is_shim(list, length) && is_program(full)) {
@@ -272,7 +270,7 @@ static int set_entrypoint(struct image_config *config, const char *program, cons
 
 static int set_env(struct image_config *config, char *const *env, struct err *err)
 {
-	int code = image_config_set_env(config, "PATH", PATH_DEFAULT);
+	int code = image_config_set_env(config, "PATH", BUILD_PATH_DEFAULT);
 
 	if (code == 0)
 		code = image_config_set_env(config, "LANG", "C.UTF-8");

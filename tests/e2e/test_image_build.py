@@ -15,6 +15,9 @@ import registry
 from e2e import Skip, check, equal, only
 
 
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
 def write(lampo, files, context="context"):
     """Makes a context of {path: text, bytes, or ("link", target)}; a path that ends in "/" is a directory. Returns its path."""
     top = os.path.join(lampo.directory, context)
@@ -28,6 +31,7 @@ def write(lampo, files, context="context"):
         os.makedirs(os.path.dirname(full), exist_ok=True)
         if isinstance(content, tuple):
             os.symlink(content[1], full)
+            os.utime(full, (1000000000, 1000000000), follow_symlinks=False)
             continue
         with open(full, "wb") as f:
             f.write(content.encode() if isinstance(content, str) else content)
@@ -82,7 +86,7 @@ def test_instructions(lampo):
         "a.txt": "hello", "sp ace": "space"})
     b = build(lampo, context, "-t", "app")
     c = b.config["config"]
-    equal(c["Env"], ["A=1", "B=two words", "C=1-x"])
+    equal(c["Env"], [PATH, "A=1", "B=two words", "C=1-x"])
     equal(c["Labels"], {"who": "two words"})
     equal(c["WorkingDir"], "/srv/1-x")
     equal(c["User"], "7:8")
@@ -243,7 +247,7 @@ def test_stages_and_base_images(lampo):
     equal([owner[p] for p in ("/t/a", "/t/b", "/zero", "/again", "/1", "/home/app", "/data/a")],
           [(1, 2), (0, 0), (1, 2), (10, 20), (10, 30), (10, 20), (10, 20)])
     c = b.config["config"]
-    equal((c["Env"], c["Entrypoint"], c.get("Cmd"), c["Labels"]), (["X=1"], ["/f"], None, {"l": "1"}))
+    equal((c["Env"], c["Entrypoint"], c.get("Cmd"), c["Labels"]), ([PATH, "X=1"], ["/f"], None, {"l": "1"}))
     # By digest, too; unchanged it is the same tree.
     same = build(lampo, context, "-f", "-", input=f"FROM {base.digest}\n")
     equal(same.files(), base.files())
@@ -252,6 +256,71 @@ def test_stages_and_base_images(lampo):
     fails(lampo, "-f", "-", context, input="FROM base:1\nCOPY --chown=app:nosuch a /x\n", says=["nosuch", "/etc/group"])
     fails(lampo, "-f", "-", context, input="FROM base:1 AS x\nCOPY --from=x a /x\n", says=["COPY"])
     fails(lampo, "-f", "-", context, input="FROM localhost:1/nosuch\n", says=["localhost:1/nosuch"])
+
+
+COMPARED = r"""# escape=\
+FROM scratch AS one
+COPY etc /etc
+COPY a.txt /x/
+COPY dir /y
+COPY dir/ /z/
+COPY dir/* /q/
+COPY *.txt /g/
+COPY to-a /la
+COPY to-dir /ld
+COPY --chown=app:web --chmod=640 b.txt /own/b
+COPY . /all/
+WORKDIR /w
+COPY a.txt ./
+COPY ["b.txt", "sp ace"]
+COPY a.txt ../up
+ENV A=1 B="two words" C='x $A' \
+    # not the end
+    D=a\ b
+ENV E=$A-${B}-${NONE:-d}-${A:+p} PATH=/opt/bin:$PATH
+ENV OLD style value
+LABEL "l a"="v $A" m=n
+EXPOSE 80 53/udp
+USER app
+WORKDIR rel
+ENTRYPOINT ["/e", "$A"]
+CMD echo $A
+FROM one
+COPY --from=one /y /fy
+ENV F=$E
+ENTRYPOINT /bin/x y
+"""
+
+
+@only("fake")
+def test_as_buildah_builds_it(lampo):
+    """The same file, built by somebody else's program: the same tree and configuration, but for what is documented."""
+    registry.need("buildah")
+    if os.geteuid() != 0:
+        raise Skip("buildah needs root here")
+    context = write(lampo, {"Lampofile": COMPARED, "a.txt": "a", "b.txt": "b", "dir/x": "x", "dir/sub/y": "y", "dir/link": ("link", "x"),
+                            "to-a": ("link", "a.txt"), "to-dir": ("link", "dir"), "we[ir]d": "w", "a.log": "", "keep.log": "", "dir/c.log": "",
+                            "ig/x": "", "ig/keep": "", "etc/passwd": "root:x:0:0::/:\napp:x:10:20::/:\n",
+                            "etc/group": "root:x:0:\nweb:x:30:\n", ".dockerignore": "**/*.log\n!keep.log\nig\n!ig/keep\n"})
+    os.chmod(os.path.join(context, "dir", "sub"), 0o700)
+    os.chmod(os.path.join(context, "b.txt"), 0o600)
+    ours = build(lampo, context)
+    archive, at = os.path.join(lampo.directory, "b.tar"), lambda name: os.path.join(lampo.directory, name)
+    for words in (["bud", "-q", "--isolation", "chroot", "-f", "Lampofile", "-t", "it", "."], ["push", "-q", "it", f"oci-archive:{archive}:it"]):
+        done = subprocess.run(["buildah", "--storage-driver", "vfs", "--root", at("storage"), "--runroot", at("runroot"), *words],
+                              cwd=context, capture_output=True, text=True, timeout=120)
+        if done.returncode != 0 and words[0] == "bud" and "not permitted" in done.stderr:
+            raise Skip(f"buildah cannot work here: {done.stderr.strip()}")
+        equal(done.returncode, 0, done)
+    theirs = Built(lampo, lampo.ok("import", "-q", archive, "theirs"))
+    del theirs.config["config"]["Labels"]["io.buildah.version"]
+    equal(ours.config["config"], theirs.config["config"])
+    equal(sorted(ours.tree), sorted(theirs.tree))
+    for path, inode in ours.tree.items():
+        other = theirs.tree[path]
+        equal((oct(inode.mode), inode.uid, inode.gid), (oct(other.mode), other.uid, other.gid), path)
+        if not stat.S_ISDIR(inode.mode):
+            equal((inode.read(), inode.mtime), (other.read(), other.mtime), path)
 
 
 @only("fake")
@@ -323,11 +392,11 @@ def test_all_of_a_tree_survives(lampo):
 @only("fake")
 def test_lookup_and_usage(lampo):
     context = write(lampo, {"Dockerfile": "FROM scratch\nENV WHICH=docker\n"})
-    equal(build(lampo, context).config["config"]["Env"], ["WHICH=docker"])
+    equal(build(lampo, context).config["config"]["Env"], [PATH, "WHICH=docker"])
     context = write(lampo, {"Dockerfile": "FROM scratch\nENV WHICH=docker\n", "Lampofile": "FROM scratch\nENV WHICH=lampo\n",
                             "sub/Other": "FROM scratch\nENV WHICH=other\n"})
-    equal(build(lampo, context).config["config"]["Env"], ["WHICH=lampo"])
-    equal(build(lampo, context, "-f", os.path.join(context, "sub", "Other")).config["config"]["Env"], ["WHICH=other"])
+    equal(build(lampo, context).config["config"]["Env"], [PATH, "WHICH=lampo"])
+    equal(build(lampo, context, "-f", os.path.join(context, "sub", "Other")).config["config"]["Env"], [PATH, "WHICH=other"])
     empty = write(lampo, {"x": ""}, "empty")
     fails(lampo, empty, says=["no Lampofile", "-f"])
     fails(lampo, says=["context"])
