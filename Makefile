@@ -18,6 +18,10 @@ HOST_LDFLAGS = $(HARDEN_LD) -pthread -Wl,--as-needed
 SAN_CFLAGS = $(CSTD) $(WARN) -O1 -g -D_GNU_SOURCE -Iinclude -I. -pthread -fsanitize=address,undefined \
              -fno-sanitize-recover=all -fno-omit-frame-pointer
 
+# Before a command: prints what is made instead of how. `make V=1` shows the commands, `make -s` nothing.
+SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
+Q = $(if $(V),,@$(if $(SILENT),,echo "  $(@:$(B)/%=%)";))
+
 .DEFAULT_GOAL := all
 .PHONY: all
 .DELETE_ON_ERROR:
@@ -33,11 +37,11 @@ include $(wildcard */build.mk */*/build.mk)
 
 $(B)/host/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(HOST_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/san/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(SAN_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 all: $(PROGRAMS)
 

@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 $(B)/bench/micro: bench/micro.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARN) -Wno-missing-prototypes -D_GNU_SOURCE -O2 -pthread -o $@ $<
+	$(Q)$(CC) $(CSTD) $(WARN) -Wno-missing-prototypes -D_GNU_SOURCE -O2 -pthread -o $@ $<

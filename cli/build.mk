@@ -7,13 +7,13 @@ PROGRAMS += $(B)/lampo
 
 $(B)/lampo: $(call host_objects,$(CLI_SRC) $(wildcard run/*.c) $(BASE_HOST_SRC)) $(B)/libimage.a
 	@mkdir -p $(@D)
-	$(CC) $(filter-out -pie,$(HOST_LDFLAGS)) -static-pie -Wl,--gc-sections -o $@ $^ $(RUN_LIBS)
+	$(Q)$(CC) $(filter-out -pie,$(HOST_LDFLAGS)) -static-pie -Wl,--gc-sections -o $@ $^ $(RUN_LIBS)
 
 # The man page and the completion are made from the table in cli/command.c and kept in the repository;
 # tests/e2e/test_docs.sh fails if they are stale.
 $(B)/cli-docs: $(call host_objects,cli/docs.c cli/command.c $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(HOST_LDFLAGS) -o $@ $^
+	$(Q)$(CC) $(HOST_LDFLAGS) -o $@ $^
 
 .PHONY: docs
 docs: $(B)/cli-docs
@@ -26,4 +26,4 @@ UNIT_TESTS += $(UNIT_CLI_TESTS)
 $(UNIT_CLI_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o \
 		$(call san_objects,$(filter-out cli/main.c,$(CLI_SRC)) $(wildcard run/*.c) $(BASE_HOST_SRC)) $(B)/san/libimage.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ $(RUN_LIBS) -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ $(RUN_LIBS) -lcmocka

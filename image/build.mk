@@ -23,7 +23,7 @@ UNIT_TESTS += $(UNIT_IMAGE_TESTS)
 
 $(UNIT_IMAGE_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(B)/san/libimage.a
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ $(IMAGE_LIBS) -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ $(IMAGE_LIBS) -lcmocka
 
 FUZZ_SRC_manifest := image/manifest.c image/config.c image/json.c $(IMAGE_FILE_SRC) $(BASE_HOST_SRC)
 FUZZ_LIBS_manifest := -ljansson

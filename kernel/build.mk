@@ -10,19 +10,19 @@ NUCLEO_OBJ = $(patsubst %.c,$(B)/nucleo-obj/%.o,$(NUCLEO_SRC)) $(patsubst %.S,$(
 
 $(B)/nucleo-obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(NUCLEO_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(NUCLEO_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/nucleo-obj/%.o: %.S
 	@mkdir -p $(@D)
-	$(CC) $(NUCLEO_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(NUCLEO_CFLAGS) -MMD -MP -c -o $@ $<
 
 # nucleo.debug keeps the symbols; nucleo is what the monitor loads.
 $(B)/nucleo.debug: $(NUCLEO_OBJ) kernel/nucleo.ld
-	$(CC) -nostdlib -static -no-pie -Wl,--no-dynamic-linker -Wl,--no-relax -Wl,-T,kernel/nucleo.ld -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--no-dynamic-linker -Wl,--no-relax -Wl,-T,kernel/nucleo.ld -Wl,--build-id=none -Wl,--gc-sections -Wl,-z,max-page-size=4096 \
 		-Wl,-z,noexecstack -o $@ $(NUCLEO_OBJ) -lgcc
 
 $(B)/nucleo: $(B)/nucleo.debug
-	objcopy --strip-all $< $@
+	$(Q)objcopy --strip-all $< $@
 
 PROGRAMS += $(B)/nucleo
 
@@ -31,6 +31,6 @@ PROGRAMS += $(B)/nucleo
 KERNEL_HOST_CFLAGS = $(SAN_CFLAGS) -U_GNU_SOURCE -std=c17 -DNUCLEO_HOST
 $(B)/kernel-host/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(KERNEL_HOST_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(KERNEL_HOST_CFLAGS) -MMD -MP -c -o $@ $<
 
 include tests/unit/kernel.mk

@@ -8,4 +8,4 @@ UNIT_TESTS += $(UNIT_RUN_TESTS)
 
 $(UNIT_RUN_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects,$(RUN_SRC) $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ $(RUN_LIBS) -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ $(RUN_LIBS) -lcmocka

@@ -74,7 +74,7 @@ uninstall:
 # The monitor with the sanitizers, beside the programs that it needs: `$(B)/san/bin/lampo run` uses it.
 $(B)/san/bin/lampo-vmm: $(call san_objects,$(VMM_SRC) $(DEV_SRC) $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^
 $(B)/san/bin/%: $(B)/%
 	@mkdir -p $(@D)
 	cp $< $@

@@ -23,15 +23,15 @@ PROGRAMS += $(B)/lampo-vmm
 
 $(B)/vmm/%.o: %.c
 	@mkdir -p $(@D)
-	$(VMM_CC) $(VMM_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(VMM_CC) $(VMM_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(B)/lampo-vmm: $(VMM_OBJECTS)
-	$(VMM_CC) $(VMM_LDFLAGS) -o $@ $(VMM_OBJECTS) $(VMM_LDEND)
+	$(Q)$(VMM_CC) $(VMM_LDFLAGS) -o $@ $(VMM_OBJECTS) $(VMM_LDEND)
 
 # The monitor's seccomp programs, made at build time from vmm/seccomp/rules.c.
 $(B)/tools/seccomp_generate: vmm/seccomp/generate.c vmm/seccomp/rules.c vmm/seccomp/rules.h vmm/irq.h
 	@mkdir -p $(@D)
-	$(CC) $(HOST_CFLAGS) $(HOST_LDFLAGS) -o $@ vmm/seccomp/generate.c vmm/seccomp/rules.c -lseccomp
+	$(Q)$(CC) $(HOST_CFLAGS) $(HOST_LDFLAGS) -o $@ vmm/seccomp/generate.c vmm/seccomp/rules.c -lseccomp
 
 $(B)/gen/seccomp_programs.h: $(B)/tools/seccomp_generate
 	@mkdir -p $(@D)

@@ -5,4 +5,4 @@ PROGRAMS += $(B)/lampo-image
 
 $(B)/lampo-image: $(call host_objects,$(CLI_IMAGE_SRC) $(CLI_COMMON_SRC) $(RUN_SRC) $(BASE_HOST_SRC)) $(B)/libimage.a
 	@mkdir -p $(@D)
-	$(CC) $(HOST_LDFLAGS) -Wl,--gc-sections -o $@ $^ $(IMAGE_LIBS)
+	$(Q)$(CC) $(HOST_LDFLAGS) -Wl,--gc-sections -o $@ $^ $(IMAGE_LIBS)

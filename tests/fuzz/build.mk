@@ -15,12 +15,12 @@ fuzz_sources = $(or $(FUZZ_SRC_$(1)),$(DEV_SRC) $(BASE_HOST_SRC))
 
 $(B)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
 
 .SECONDEXPANSION:
 $(FUZZERS): $(B)/tests/fuzz/fuzz_%: $(B)/fuzz/tests/fuzz/fuzz_%.o $$(patsubst %.c,$(B)/fuzz/%.o,$$(call fuzz_sources,$$*))
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS_$*)
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LIBS_$*)
 
 .PHONY: fuzz fuzz-short
 fuzz: $$(FUZZERS)

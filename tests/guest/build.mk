@@ -30,4 +30,4 @@ guest-tests: $(GUEST_PROGRAMS)
 # Programs that attack their monitor, and a monitor with the sanitizers for them, in $(B)/san/bin.
 $(B)/tests/hostile/%: tests/guest/hostile/%.c include/abi/boot.h include/abi/doorbell.h
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) -Wall -Wextra -O1 -g -D_GNU_SOURCE -I. -Iinclude -static -pthread -o $@ $<
+	$(Q)$(CC) $(CSTD) -Wall -Wextra -O1 -g -D_GNU_SOURCE -I. -Iinclude -static -pthread -o $@ $<

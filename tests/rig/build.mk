@@ -3,7 +3,7 @@
 
 $(B)/rig/rig_init: tests/rig/rig_init.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARN) -O2 -static -D_GNU_SOURCE -o $@ $<
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -static -D_GNU_SOURCE -o $@ $<
 
 $(B)/rig/initrd: $(B)/rig/rig_init tests/rig/prepare
 	tests/rig/prepare $(B)/rig $<
@@ -11,7 +11,7 @@ $(B)/rig/initrd: $(B)/rig/rig_init tests/rig/prepare
 # Ring 0 code in a VM, to see that the machine's /dev/kvm works.
 $(B)/rig/kvm_probe: tests/rig/kvm_probe.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARN) -O2 -static -D_GNU_SOURCE -o $@ $<
+	$(Q)$(CC) $(CSTD) $(WARN) -O2 -static -D_GNU_SOURCE -o $@ $<
 
 RIG_CMD ?= kvm_probe
 .PHONY: rig

@@ -7,14 +7,14 @@ UNIT_TESTS += $(UNIT_DEV_TESTS)
 
 $(UNIT_DEV_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects,$(DEV_SRC) $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
 
 UNIT_BASE_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_base_*.c))
 UNIT_TESTS += $(UNIT_BASE_TESTS)
 
 $(UNIT_BASE_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects,$(BASE_HOST_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
 
 # Prints a test's output only if it fails.
 .PHONY: unit

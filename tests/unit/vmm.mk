@@ -6,7 +6,7 @@ UNIT_TESTS += $(UNIT_VMM_TESTS)
 
 $(UNIT_VMM_TESTS): $(B)/tests/unit/%: $(B)/san/tests/unit/%.o $(call san_objects,$(UNIT_VMM_SRC))
 	@mkdir -p $(@D)
-	$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
+	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^ -lcmocka
 
 $(B)/san/vmm/jail_seccomp.o: $(B)/gen/test/seccomp_programs.h
 $(B)/san/vmm/jail_seccomp.o: SAN_CFLAGS += -I$(B)/gen/test
