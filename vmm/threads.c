@@ -15,6 +15,7 @@
 
 /* Enough for a descriptor chain with its iovecs and for the deepest path of the fs device. */
 #define STACK_BYTES (128u << 10)
+#define SET_UP_TICK_MS 10u
 
 /* ---- stages: a counter on which others wait ------------------------------------------------------------ */
 
@@ -73,6 +74,9 @@ static void memory_make_once(struct vm *vm)
 static unsigned on_tick(void *context)
 {
 	struct vm *vm = context;
+	/* Events may come while the VM is still being made. */
+	if (atomic_load(&vm->stage_locked) <= vm->cpu_count)
+		return SET_UP_TICK_MS;
 	clock_follow(&vm->clock);
 	return signals_watch(vm);
 }
