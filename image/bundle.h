@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The named files that an image comes in: a directory (an OCI layout), or a tar archive, compressed or not, from a file or a pipe.
- * The names are asked for, never believed: beneath the directory without following links, or in the archive's own list. An archive's files may come
- * in any order; what cannot be read twice is kept in a file of the store while it is needed.
+ * The named files that an image comes in: a directory (an OCI layout), or a tar archive, compressed or not, from a file
+ * or a pipe. The names are asked for, never believed: beneath the directory without following links, or in the
+ * archive's own list. An archive's files may come in any order; what cannot be read twice is kept in a file of the
+ * store while it is needed.
  */
 #ifndef LAMPO_IMAGE_BUNDLE_H
 #define LAMPO_IMAGE_BUNDLE_H

@@ -18,7 +18,8 @@ struct layer_writer {
 	struct image_writer *writer;
 };
 
-/* The archive's contents are read from it. Errors name the entry, but not the archive. -EBADMSG: see archive_error_string(), if it says something. */
+/* The archive's contents are read from it. Errors name the entry, but not the archive. -EBADMSG: see
+ * archive_error_string(), if it says something. */
 int layer_entry_apply(struct layer_writer *to, struct archive *archive, struct archive_entry *entry, struct err *err);
 
 #endif

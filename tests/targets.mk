@@ -7,7 +7,7 @@ FUZZ_EACH ?= 5
 RESULTS = $(B)/results.json
 export B
 
-.PHONY: deps demo check check-native bench format lint analyze install uninstall
+.PHONY: deps demo check check-native bench bench-image format lint analyze install uninstall
 
 deps:
 	@sh scripts/deps
@@ -33,6 +33,9 @@ check-native: guest-tests
 
 bench: all $(B)/bench/micro
 	@python3 bench/bench
+
+bench-image: all
+	@python3 bench/image
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 format:

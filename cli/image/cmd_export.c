@@ -27,16 +27,16 @@ static int read_format(const struct arguments *arguments, enum export_format *fo
 	return err_set(err, -EINVAL, "there is no format '%s': it is lampo, oci or docker!", text);
 }
 
-/* Where the archive goes: standard output, a pipe or device that is there, or a new file beside the one that it will
- * be. */
+/* Where the archive goes: standard output, a pipe or device that is there, or a file without a name, which gets it when
+ * it is complete. */
 struct target {
-	const char *path; /* NULL: not to be renamed */
-	char temporary[4096];
+	const char *path; /* NULL: it has its name */
 	int fd;
 };
 
 static int target_open(struct target *target, const char *path, struct err *err)
 {
+	char directory[4096];
 	struct stat st;
 
 	*target = (struct target){.fd = -1};
@@ -49,33 +49,48 @@ static int target_open(struct target *target, const char *path, struct err *err)
 	} else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		target->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	} else {
-		int n = snprintf(target->temporary, sizeof(target->temporary), "%s.XXXXXX", path);
-		if (n < 0 || (size_t)n >= sizeof(target->temporary))
+		const char *slash = strrchr(path, '/');
+		int n = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+		if (strlen(path) + 8 >= sizeof(directory))
 			return err_set(err, -ENAMETOOLONG, "cannot write %s", path);
+		snprintf(directory, sizeof(directory), "%.*s", n, slash == NULL ? "." : path);
 		target->path = path;
-		target->fd = mkostemp(target->temporary, O_CLOEXEC);
+		target->fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
 	}
-	return target->fd < 0 ? err_set(err, -errno, "cannot write %s", path != NULL ? path : "to standard output") : 0;
+	if (target->fd >= 0)
+		return 0;
+	int code = err_set(err, -errno, "cannot write %s", path != NULL ? path : "to standard output");
+	return code == -EOPNOTSUPP ? err_hint(err, "this file system has no files without a name: use '-o - > FILE'")
+				   : code;
 }
 
-/* What is half-written is removed again. */
+/* A name beside that which it is to have, and then that one: there is never half an archive under it. */
+static int target_name(const struct target *target)
+{
+	char file[40], beside[4096];
+
+	snprintf(file, sizeof(file), "/proc/self/fd/%d", target->fd);
+	snprintf(beside, sizeof(beside), "%s.%d", target->path, (int)getpid());
+	if (linkat(AT_FDCWD, file, AT_FDCWD, beside, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	if (rename(beside, target->path) == 0)
+		return 0;
+	int code = -errno;
+	unlink(beside);
+	return code;
+}
+
 static int target_close(struct target *target, int code, struct err *err)
 {
-	mode_t mask = umask(0);
-
-	umask(mask);
-	if (code == 0 && target->path != NULL &&
-	    (fchmod(target->fd, 0666 & ~mask) < 0 || rename(target->temporary, target->path) < 0))
-		code = err_set(err, -errno, "cannot write %s", target->path);
-	if (code < 0 && target->path != NULL)
-		unlink(target->temporary);
+	if (code == 0 && target->path != NULL && (code = target_name(target)) < 0)
+		err_set(err, code, "cannot write %s", target->path);
 	if (close(target->fd) < 0 && code == 0)
 		code = err_set(err, -errno, "cannot write the archive");
 	return code;
 }
 
 static int export_image(struct store *store, struct image_file *image, const struct arguments *arguments,
-			struct export_options *options, struct err *err)
+			struct export_options options, struct err *err)
 {
 	struct progress_display display;
 	struct target target;
@@ -84,8 +99,8 @@ static int export_image(struct store *store, struct image_file *image, const str
 	if (code < 0)
 		return code;
 	progress_display_init(&display, arguments_have(arguments, "quiet"));
-	options->progress = &display.progress;
-	code = image_export(store, image, options, target.fd, err);
+	options.progress = &display.progress;
+	code = image_export(store, image, &options, target.fd, err);
 	progress_display_fini(&display);
 	return target_close(&target, code, err);
 }
@@ -111,7 +126,7 @@ int cmd_export(const struct arguments *arguments, uint64_t start_ns, struct err 
 		code = image_open(&store, &found, &image, err);
 	}
 	if (code == 0) {
-		code = export_image(&store, &image, arguments, &options, err);
+		code = export_image(&store, &image, arguments, options, err);
 		image_file_close(&image);
 	}
 	store_close(&store);
