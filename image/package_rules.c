@@ -28,10 +28,23 @@ struct rule {
 #define PYTHON_UNUSED                                                                                                  \
 	"test tests idlelib turtledemo ensurepip lib2to3 config-3.* dist-packages site-packages EXTERNALLY-MANAGED"
 
+/* Programs with Python inside. */
+#define PYTHON_LIBRARY(version)                                                                                        \
+	{                                                                                                              \
+		"libpython" version ".so.*", "/usr/lib/python" version "/ /usr/local/lib/python" version "/",          \
+		    PYTHON_UNUSED, "Python's standard library", false                                                  \
+	}
+
 static const struct rule rules[] = {
     /* Interpreters: their standard library, without tests, headers and what only developers use. */
     {"python3.*", "{prefix}/lib/{name}/", PYTHON_UNUSED, "Python's standard library", false},
     {"python3.*", "/etc/{name}/sitecustomize.py", NULL, "imported by Python's site module", false},
+    PYTHON_LIBRARY("3.9"),
+    PYTHON_LIBRARY("3.10"),
+    PYTHON_LIBRARY("3.11"),
+    PYTHON_LIBRARY("3.12"),
+    PYTHON_LIBRARY("3.13"),
+    PYTHON_LIBRARY("3.14"),
     {"perl",
      "/usr/lib/*-linux-gnu/perl-base/ /usr/lib/*-linux-gnu/perl/5.*/ /usr/share/perl/5.*/ {prefix}/lib/perl5/5.*/",
      "CORE *.pod perldoc.* debian-config-data* auto_install", "Perl's standard library", false},
@@ -60,12 +73,18 @@ static const struct rule rules[] = {
      "/usr/bin/tr "
      "/usr/bin/uname",
      NULL, "programs that Git's shell scripts run", false},
+    {"cmake", "{prefix}/share/cmake-[0-9]*/", "Help", "CMake's modules", false},
+    {"vim*", "/etc/vim/ {prefix}/share/vim/", "doc tutor lang spell", "Vim's settings and scripts", false},
+    {"gdb", "/etc/gdb/ {prefix}/share/gdb/", NULL, "GDB's settings and scripts", false},
     {"file", "/etc/magic /usr/share/misc/magic.mgc", NULL, "what file knows of types of files", false},
     /* Libraries. */
     {"libc.so.6", "{dir}/libnss_files.so.2 {dir}/libnss_dns.so.2", NULL, "names of users and hosts: opened by glibc",
      false},
     {"libc.so.6", "{dir}/libgcc_s.so.1", NULL, "ending of threads: opened by glibc", false},
     {"libc.so.6", "/usr/lib/locale/C.utf8/ /usr/lib/locale/C.UTF-8/", NULL, "the locale C.UTF-8", false},
+    {"libc.so", "/etc/ld-musl-x86_64.path", NULL, "where musl's loader finds libraries", false},
+    {"libperl.so.5.*", "/usr/lib/*-linux-gnu/perl-base/ /usr/lib/*-linux-gnu/perl/5.*/ /usr/share/perl/5.*/",
+     "CORE *.pod", "Perl's standard library", false},
     {"libcrypto.so.*", "/etc/ssl/openssl.cnf /usr/lib/ssl/openssl.cnf {dir}/ossl-modules/", NULL,
      "OpenSSL's settings and algorithms", false},
     {"libssl.so.*", "/etc/ssl/certs/ca-certificates.crt /usr/lib/ssl/cert.pem /usr/lib/ssl/certs", NULL,
