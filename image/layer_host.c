@@ -93,7 +93,9 @@ static int xattrs(struct tree_inode *inode, const char *path, struct err *err)
 		r = err_set(err, -ENOMEM, "cannot read extended attributes");
 	else if ((bytes = listxattr(path, names, XATTR_NAMES_MAX)) < 0 && errno != ENOTSUP)
 		r = err_set(err, -errno, "cannot list extended attributes");
-	for (char *name = names; r == 0 && bytes > 0 && name < names + bytes; name += strlen(name) + 1) {
+	if (bytes < 0)
+		bytes = 0;
+	for (char *name = names; r == 0 && name < names + bytes; name += strlen(name) + 1) {
 		n = getxattr(path, name, value, XATTR_VALUE_MAX);
 		if (n < 0 && (errno == ENODATA || errno == ENOTSUP))
 			continue; /* gone meanwhile, or one that only the host's file system knows */

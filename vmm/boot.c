@@ -58,13 +58,13 @@ static void strings_fill(struct lampo_boot_info *boot, const struct options *opt
 /* Export i of the fs device has node id i + 1 (include/abi/fuse_walk.h). */
 static void mounts_fill(struct lampo_boot_info *boot, const struct options *options, uint32_t fs_index)
 {
-	uint64_t node = 1;
+	uint64_t volumes_node = options->root_fd >= 0 ? 2 : 1;
 	if (options->root_fd >= 0)
 		boot->mounts[boot->mount_count++] = (struct lampo_boot_mount){
 		    .device = fs_index,
 		    .flags = LAMPO_MOUNT_READ_ONLY | (options->root_overlay ? LAMPO_MOUNT_OVERLAY : 0),
 		    .target = string_add(boot, "/"),
-		    .node = node++,
+		    .node = 1,
 		};
 	if (options->image_fd >= 0)
 		boot->mounts[boot->mount_count++] = (struct lampo_boot_mount){
@@ -76,7 +76,7 @@ static void mounts_fill(struct lampo_boot_info *boot, const struct options *opti
 		    .device = fs_index,
 		    .flags = options->volumes[i].read_only ? LAMPO_MOUNT_READ_ONLY : 0,
 		    .target = string_add(boot, options->volumes[i].target),
-		    .node = node + i,
+		    .node = volumes_node + i,
 		};
 }
 

@@ -82,8 +82,11 @@ static int target_name(const struct target *target)
 
 static int target_close(struct target *target, int code, struct err *err)
 {
-	if (code == 0 && target->path != NULL && (code = target_name(target)) < 0)
-		err_set(err, code, "cannot write %s", target->path);
+	if (code == 0 && target->path != NULL) {
+		code = target_name(target);
+		if (code < 0)
+			err_set(err, code, "cannot write %s", target->path);
+	}
 	if (close(target->fd) < 0 && code == 0)
 		code = err_set(err, -errno, "cannot write the archive");
 	return code;
