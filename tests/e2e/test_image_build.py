@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 
 import e2e
 import erofs
@@ -216,6 +217,41 @@ def test_nothing_outside_the_context(lampo):
     equal(b.text("/secret"), "a")
     with open(secret) as f:
         equal(f.read(), "secret")
+
+
+@only("fake")
+def test_directories_that_are_swapped_for_links(lampo):
+    """A directory of the context becomes a link out of it again and again while images are built."""
+    secret = b"not for images " * 20
+    outside = os.path.join(lampo.directory, "outside")
+    os.makedirs(outside)
+    for i in range(20):
+        with open(os.path.join(outside, f"f{i}"), "wb") as f:
+            f.write(secret)
+    context = write(lampo, {"Lampofile": "FROM scratch\nCOPY . /\n", **{f"d/f{i}": "harmless" for i in range(20)}, **{f"e/{i}": "" for i in range(50)}})
+    victim, aside, stop = os.path.join(context, "d"), os.path.join(lampo.directory, "aside"), threading.Event()
+
+    def swap():
+        while not stop.is_set():
+            os.rename(victim, aside)
+            os.symlink(outside, victim)
+            os.unlink(victim)
+            os.rename(aside, victim)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    results = {0: 0, 125: 0}
+    try:
+        for _ in range(60):
+            result = lampo("build", "-q", context)
+            results[result.code] += 1
+            if result.code == 0:
+                with open(image_path(lampo, result.out.strip()), "rb") as f:
+                    check(secret[:15] not in f.read(), "what lies outside is in the image")
+    finally:
+        stop.set()
+        thread.join()
+    print(f"  {results[0]} images, {results[125]} refusals")
 
 
 @only("fake")
