@@ -11,7 +11,7 @@
 #define SMALL_BYTES (4u << 20) /* costs little to send again */
 #define UPLOAD_STARTS_MAX 3u   /* from the beginning */
 #define UPLOAD_LOSSES_MAX 6u   /* in a row, without progress */
-#define UPLOAD_PATIENCE 6u     /* a registry that stores what it got answers late */
+#define UPLOAD_PATIENCE 4u     /* a registry that stores what it got answers late */
 #define UPLOAD_ANSWER_MAX 65536u
 
 struct upload {
@@ -119,7 +119,9 @@ static int ask_progress(struct upload *up, struct err *err)
 /* After a request that was lost. */
 static int recover(struct upload *up, const struct registry_call *call, struct err *err)
 {
-	if (++up->losses > UPLOAD_LOSSES_MAX || ++up->losses_total > REGISTRY_TRIES_TOTAL)
+	/* Those have taken their time already. */
+	up->losses += call->http.failure == HTTP_LOST && call->http.err.code == -ETIMEDOUT ? 3 : 1;
+	if (up->losses > UPLOAD_LOSSES_MAX || ++up->losses_total > REGISTRY_TRIES_TOTAL)
 		return registry_call_refused(call, err);
 	int code = have(up, err);
 	if (code != 0)

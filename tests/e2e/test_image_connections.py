@@ -292,6 +292,21 @@ def test_uploads_are_resumed(lampo):
 
 
 @e2e.only("fake")
+def test_uploads_that_stall_are_given_up(lampo):
+    prepare(lampo)
+    done = threading.Event()
+    with Registry() as r:
+        push = pushable(lampo, r, os.urandom(8 << 20))
+        lampo.env["LAMPO_STALL_TIMEOUT"] = "1"
+        r.hook(r"^PATCH ", lambda h: done.wait(60) and h.hang_up())
+        try:
+            result = push("u", "--format", "raw")
+        finally:
+            done.set()
+        e2e.check(result.code == 125 and re.search("slow|[Tt]ime", result.err), result)
+
+
+@e2e.only("fake")
 def test_uploads_that_are_forgotten_begin_again(lampo):
     prepare(lampo)
     with Registry() as r:
