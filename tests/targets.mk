@@ -7,7 +7,7 @@ FUZZ_EACH ?= 5
 RESULTS = $(B)/results.json
 export B
 
-.PHONY: deps demo check check-native bench bench-image format lint analyze install uninstall
+.PHONY: deps demo check check-native bench bench-image bench-vms format lint analyze install uninstall
 
 deps:
 	@sh scripts/deps
@@ -36,6 +36,9 @@ bench: all $(B)/bench/micro
 
 bench-image: all
 	@python3 bench/image
+
+bench-vms: all
+	@python3 bench/vms
 
 SOURCES = $(shell git ls-files '*.c' '*.h')
 format:
