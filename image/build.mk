@@ -36,3 +36,5 @@ FUZZ_SRC_elf_needs := image/elf_needs.c image/ld_cache.c image/text.c base/host/
 FUZZ_SRC_layer := $(filter image/layer%.c image/relay.c image/stream.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) \
 	run/fd.c $(BASE_HOST_SRC)
 FUZZ_LIBS_layer := -larchive -lcrypto -lz -lzstd
+FUZZ_SRC_export := $(filter image/export_layer.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) run/fd.c $(BASE_HOST_SRC)
+FUZZ_LIBS_export := -larchive -lcrypto -lz

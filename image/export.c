@@ -25,6 +25,7 @@ struct out {
 	struct archive *archive;
 	int fd;
 	int code; /* of a write that failed */
+	bool discard;
 	struct err *err;
 };
 
@@ -34,6 +35,8 @@ static la_ssize_t on_write(struct archive *archive, void *context, const void *d
 {
 	struct out *out = context;
 
+	if (out->discard)
+		return (la_ssize_t)bytes;
 	out->code = fd_write_all(out->fd, data, bytes);
 	if (out->code == 0)
 		return (la_ssize_t)bytes;
@@ -294,7 +297,7 @@ int image_export(struct store *store, struct image_file *image, const struct exp
 		r = options->format == EXPORT_LAMPO ? export_own(&out) : export_ordinary(&out);
 	if (r == 0 && archive_write_close(out.archive) != ARCHIVE_OK)
 		r = archive_failed(&out);
-	archive_write_fail(out.archive); /* not to write an end to what has failed */
+	out.discard = r < 0; /* the end of what has failed */
 	archive_write_free(out.archive);
 	progress_set(options->progress, 1, "archive", "done", 0, 0);
 	return r;

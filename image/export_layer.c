@@ -76,6 +76,9 @@ static int deflate_all(struct exporting *x, const void *data, size_t bytes, int 
 static la_ssize_t on_write(struct archive *archive, void *context, const void *data, size_t bytes)
 {
 	struct exporting *x = context;
+
+	if (x->err->code < 0)
+		return (la_ssize_t)bytes;
 	int r = EVP_DigestUpdate(x->in_hash, data, bytes) == 1 ? 0 : err_set(x->err, -ENOMEM, "cannot hash the layer");
 
 	if (r == 0)
@@ -354,9 +357,7 @@ static void fini(struct exporting *x)
 		free(x->known[i].path);
 	free(x->known);
 	archive_entry_free(x->entry);
-	if (x->archive != NULL)
-		archive_write_fail(x->archive); /* not to write an end to what has failed */
-	archive_write_free(x->archive);
+	archive_write_free(x->archive); /* if it failed, writes an end to nowhere: see on_write() */
 	if (x->compress)
 		deflateEnd(&x->gzip);
 	EVP_MD_CTX_free(x->in_hash);
