@@ -52,3 +52,13 @@ $(B)/tests/unit/test_kernel_$(1): $(call kernel_host_objects,tests/unit/test_ker
 	$$(CC) $$(SAN_CFLAGS) -o $$@ $$^ -lcmocka
 endef
 $(foreach name,$(KERNEL_TESTS),$(eval $(call kernel_test,$(name))))
+
+# The fuzzer of the overlay over images: kernel sources as above, with the fuzzer's flags.
+# Null plus zero is fine with gcc, which the kernel is built with.
+FUZZ_KERNEL_CFLAGS = -U_GNU_SOURCE -std=c17 -DNUCLEO_HOST -fno-sanitize=pointer-overflow -include tests/unit/kernel_linux.h
+$(B)/fuzz-kernel/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG) $(FUZZ_CFLAGS) $(FUZZ_KERNEL_CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/fuzz/tests/fuzz/fuzz_overlay.o: FUZZ_CFLAGS += $(FUZZ_KERNEL_CFLAGS)
+FUZZ_SRC_overlay := $(sort $(wildcard image/writer*.c image/erofs_*.c) image/tree.c image/image_file.c tests/unit/kernel_image.c $(BASE_HOST_SRC))
+$(B)/tests/fuzz/fuzz_overlay: $(patsubst %.c,$(B)/fuzz-kernel/%.o,$(filter-out base/%,$(KERNEL_FS_SRC)))
