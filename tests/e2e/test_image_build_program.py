@@ -214,10 +214,13 @@ def compile(directory, name, source, *flags):
 
 
 def make_native(lampo):
-    """app/bin/prog needs app/lib/libone.so by $ORIGIN, which needs app/more/libtwo.so by RPATH of the program."""
+    """app/bin/prog needs app/lib/libone.so by $ORIGIN, which needs app/more/libtwo.so by RPATH of the program, which needs libone.so again."""
     app = os.path.join(lampo.directory, "native")
     compile(app, "more/libtwo.so", "int two(void) { return 2; }", "-shared", "-fPIC", "-Wl,-soname,libtwo.so")
-    compile(app, "lib/libone.so", "int two(void); int one(void) { return 40 + two(); }", "-shared", "-fPIC", f"-L{app}/more", "-ltwo")
+    compile(app, "lib/libone.so", "int two(void); int one(void) { return 40 + two(); }", "-shared", "-fPIC", f"-L{app}/more", "-ltwo",
+            "-Wl,-soname,libone.so")
+    compile(app, "more/libtwo.so", "int two(void) { return 2; }", "-shared", "-fPIC", "-Wl,-soname,libtwo.so", f"-L{app}/lib",
+            "-Wl,--no-as-needed", "-lone")
     compile(app, "bin/prog", '#include <stdio.h>\nint one(void); int main(void) { printf("%d\\n", one()); }', f"-L{app}/lib", "-lone",
             f"-Wl,-rpath-link,{app}/more", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/../lib:$ORIGIN/../more")
     return app
