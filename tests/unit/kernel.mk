@@ -41,7 +41,7 @@ KERNEL_TEST_fs = $(KERNEL_FS_SRC)
 KERNEL_TEST_fs_volume = $(KERNEL_FS_SRC)
 KERNEL_TEST_fs_image = $(KERNEL_FS_SRC)
 # Its images come from the writer.
-$(B)/tests/unit/test_kernel_fs_image: $(B)/san/tests/unit/kernel_image.o $(B)/san/libimage.a
+$(B)/tests/unit/test_kernel_fs $(B)/tests/unit/test_kernel_fs_image: $(B)/san/tests/unit/kernel_image.o $(B)/san/libimage.a
 
 kernel_host_objects = $(patsubst %.c,$(B)/kernel-host/%.o,$(1))
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/kernel_fs_calls.h"
+#include "tests/unit/kernel_image.h"
 
 static int setup(void **state)
 {
@@ -506,25 +507,52 @@ static void random_path(char *to)
 		strcat(strcat(to, i > 0 ? "/" : ""), parts[pick(countof(parts))]);
 }
 
-static void random_changes(uint64_t with_seed, unsigned steps)
+/* A file of the host's directory, and of the image. */
+static void lower_file(const char *path, uint64_t bytes)
+{
+	uint8_t *data = malloc(bytes);
+	char full[100];
+
+	host_file_bytes(path, bytes);
+	for (uint64_t i = 0; i < bytes; i++)
+		data[i] = (uint8_t)(i * 7 + (i >> 12));
+	ksnprintf(full, sizeof(full), "/%s", path);
+	kernel_image_file(full, data, bytes, 0644);
+	free(data);
+}
+
+static void start_over(enum fs_machine_kind kind)
+{
+	kernel_image_end();
+	if (kind == FS_IMAGE) {
+		nucleo_host_image = kernel_image_bytes;
+		boot_info->image_bytes = kernel_image_erofs_bytes;
+		host_verify_image = kernel_image_verify;
+	}
+	fs_machine_start(kind);
+}
+
+static void random_changes(uint64_t with_seed, unsigned steps, enum fs_machine_kind kind)
 {
 	static const char operations[] = "ccwwwttuurmmnnnnll";
 	char *host, *guest;
 
 	seed = with_seed;
+	kernel_image_begin();
 	host_mkdir("a");
 	host_mkdir("a/b");
 	host_mkdir("b");
 	host_mkdir("b/c");
-	host_file_bytes("a/c", 9000);
-	host_file_bytes("a/b/a", 100);
-	host_file_bytes("a/b/d", 20000);
-	host_file_bytes("b/c/d", 5000);
+	lower_file("a/c", 9000);
+	lower_file("a/b/a", 100);
+	lower_file("a/b/d", 20000);
+	lower_file("b/c/d", 5000);
 	host_link("b/c/d", "b/d");
-	host_file_bytes("d", 4096);
+	kernel_image_link("/b/d", "/b/c/d");
+	lower_file("d", 4096);
 	host_copy_tree();
 	host = host_tree(host_directory);
-	fs_machine_start(FS_OVERLAY);
+	start_over(kind);
 	for (unsigned i = 0; i < steps; i++) {
 		char a[64], b[64], op = operations[pick(sizeof(operations) - 1)];
 		uint64_t number = pick(4) == 0 ? pick(30000) : pick(10000);
@@ -560,7 +588,13 @@ static uint64_t first_seed = 1;
 static void random_changes_match_the_hosts(void **state)
 {
 	(void)state;
-	random_changes(first_seed, 800);
+	random_changes(first_seed, 800, FS_OVERLAY);
+}
+
+static void random_changes_over_an_image_do_too(void **state)
+{
+	(void)state;
+	random_changes(first_seed, 800, FS_IMAGE);
 }
 
 static void random_changes_of_a_volume_reach_the_host(void **state)
@@ -616,6 +650,7 @@ int main(void)
 	    TEST(proc_and_dev_are_there),
 	    TEST(a_failing_host_is_an_error_and_no_more),
 	    TEST(random_changes_match_the_hosts),
+	    TEST(random_changes_over_an_image_do_too),
 	    TEST(random_changes_of_a_volume_reach_the_host),
 	    TEST(it_works_without_walk),
 	};
