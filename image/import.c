@@ -82,7 +82,7 @@ int import_image(struct import *import, const char *config, size_t config_bytes,
 		snprintf(files[i].label, sizeof(files[i].label), "layer %zu", i + 1);
 		sources[i] = (struct layer_source){.read = layer_read,
 						   .context = &files[i],
-						   .name = layers[i].path,
+						   .name = files[i].label,
 						   .digest = layers[i].digest[0] != '\0' ? layers[i].digest : NULL};
 	}
 	int r = sources == NULL || files == NULL ? err_set(err, -ENOMEM, "cannot import %s", names[0])
@@ -94,6 +94,8 @@ int import_image(struct import *import, const char *config, size_t config_bytes,
 			r = import_commit(import, &draft, &digest, names, name_count, err);
 		else
 			store_draft_discard(import->store, &draft);
+		if (r < 0)
+			err_wrap(err, "cannot import %s", names[0]);
 	}
 	for (size_t i = 0; files != NULL && i < count; i++)
 		bundle_file_close(&files[i].file);

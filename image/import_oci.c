@@ -130,6 +130,8 @@ static int import_own(struct import *import, const struct manifest_descriptor *l
 			r = import_commit(import, &draft, &digest, names, 1, err);
 		else
 			store_draft_discard(import->store, &draft);
+		if (r < 0)
+			err_wrap(err, "cannot import %s", names[0]);
 		progress_set(import->options->progress, 0, names[0], "done", 0, 0);
 	}
 	bundle_file_close(&file);
