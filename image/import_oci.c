@@ -193,16 +193,21 @@ static int import_group(struct import *import, const struct manifest *index, siz
 	return r;
 }
 
+/* BuildKit's statements on how an image was made stand in the index like images, for an unknown platform. */
+static bool is_image(const struct manifest_descriptor *entry)
+{
+	return manifest_media_type_known(entry->media_type) && strcmp(entry->os, "unknown") != 0;
+}
+
 /* Whether entry i is the first that is an image and has its name. */
 static bool is_first(const struct import *import, const struct manifest *index, size_t i)
 {
 	const char *name = entry_name(&index->layers[i]);
 
-	if (!manifest_media_type_known(index->layers[i].media_type) || !import_wants(import, name))
+	if (!is_image(&index->layers[i]) || !import_wants(import, name))
 		return false;
 	for (size_t j = 0; j < i; j++)
-		if (manifest_media_type_known(index->layers[j].media_type) &&
-		    strcmp(entry_name(&index->layers[j]), name) == 0)
+		if (is_image(&index->layers[j]) && strcmp(entry_name(&index->layers[j]), name) == 0)
 			return false;
 	return true;
 }
