@@ -108,27 +108,29 @@ static int mount_volume(const struct lampo_boot_mount *mount, const char *target
 
 static const char *boot_string(uint64_t offset) { return (const char *)boot_info + offset; }
 
+/* The root's entry; NULL: none was given. */
+static const struct lampo_boot_mount *root_mount(void)
+{
+	for (unsigned i = 0; i < boot_info->mount_count && i < LAMPO_MOUNTS_MAX; i++)
+		if (strcmp(boot_string(boot_info->mounts[i].target), "/") == 0)
+			return &boot_info->mounts[i];
+	return NULL;
+}
+
 static int mount_root(void)
 {
-	struct super *super = NULL;
-	int result = -ENOENT;
+	const struct lampo_boot_mount *mount = root_mount();
+	struct super *super;
+	int result;
 
-	for (unsigned i = 0; i < boot_info->mount_count && i < LAMPO_MOUNTS_MAX; i++) {
-		const struct lampo_boot_mount *mount = &boot_info->mounts[i];
-
-		if (strcmp(boot_string(mount->target), "/") != 0)
-			continue;
-		if (mount->flags & LAMPO_MOUNT_IMAGE)
-			result = overlay_image_new(&super);
-		else if (mount->flags & LAMPO_MOUNT_OVERLAY)
-			result = overlay_host_new(mount->device, mount->node, &super);
-		else
-			result = virtiofs_new(mount->device, mount->node, mount->flags & LAMPO_MOUNT_READ_ONLY, "lampo",
-					      &super);
-		break;
-	}
-	if (super == NULL && result == -ENOENT) /* no root given: an empty one in memory */
-		result = memfs_new("tmpfs", "tmpfs", &super);
+	if (mount == NULL)
+		result = memfs_new("tmpfs", "tmpfs", &super); /* an empty one in memory */
+	else if (mount->flags & LAMPO_MOUNT_IMAGE)
+		result = overlay_image_new(&super);
+	else if (mount->flags & LAMPO_MOUNT_OVERLAY)
+		result = overlay_host_new(mount->device, mount->node, &super);
+	else
+		result = virtiofs_new(mount->device, mount->node, mount->flags & LAMPO_MOUNT_READ_ONLY, "lampo", &super);
 	return result < 0 ? result : super_mount(super, NULL);
 }
 
