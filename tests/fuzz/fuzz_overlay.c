@@ -47,6 +47,7 @@ static void start(void)
 	pristine = malloc(kernel_image_erofs_bytes);
 	memcpy(pristine, kernel_image_bytes, kernel_image_erofs_bytes);
 	fs_machine_reset();
+	fs_machine_end(); /* the host's directory is not needed */
 	nucleo_host_image = kernel_image_bytes;
 	boot_info->image_bytes = kernel_image_erofs_bytes;
 	memset(arch_phys_to_virt(boot_info->image_verified_gpa), 0xff, kernel_image_erofs_bytes / PAGE_SIZE / 8 + 8);
