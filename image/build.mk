@@ -4,7 +4,7 @@ IMAGE_FILE_SRC := image/image_file.c
 IMAGE_CORE_SRC := $(IMAGE_FILE_SRC) $(filter image/reference.c image/config.c image/config_%.c image/json.c image/store.c image/store_%.c,$(wildcard image/*.c))
 # All of it, with libarchive, libcurl, OpenSSL and zstd: what lampo-image is made of.
 IMAGE_SRC := $(wildcard image/*.c)
-IMAGE_LIBS := -larchive -lcurl -lcrypto -lz -lzstd -ljansson
+IMAGE_LIBS := -larchive -lcurl -lcrypto -lisal -lz -lzstd -ljansson
 
 # As an archive, so that each program takes what it calls and nothing else.
 $(B)/libimage.a: $(call host_objects,$(IMAGE_SRC))
@@ -35,6 +35,6 @@ FUZZ_SRC_build_base := image/tree_image.c image/build_tree.c image/build_content
 FUZZ_SRC_elf_needs := image/elf_needs.c image/ld_cache.c image/text.c base/host/err.c
 FUZZ_SRC_layer := $(filter image/layer%.c image/relay.c image/stream.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) \
 	run/fd.c $(BASE_HOST_SRC)
-FUZZ_LIBS_layer := -larchive -lcrypto -lz -lzstd
+FUZZ_LIBS_layer := -larchive -lcrypto -lisal -lzstd
 FUZZ_SRC_export := $(filter image/export_layer.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) run/fd.c $(BASE_HOST_SRC)
 FUZZ_LIBS_export := -larchive -lcrypto -lz
