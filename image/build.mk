@@ -38,3 +38,5 @@ FUZZ_SRC_layer := $(filter image/layer%.c image/relay.c image/stream.c image/tre
 FUZZ_LIBS_layer := -larchive -lcrypto -lisal -lzstd
 FUZZ_SRC_export := $(filter image/export_layer.c image/tree.c image/writer%.c image/erofs_%.c,$(IMAGE_SRC)) $(IMAGE_FILE_SRC) run/fd.c $(BASE_HOST_SRC)
 FUZZ_LIBS_export := -larchive -lcrypto -lz
+FUZZ_SRC_stream := image/stream.c $(IMAGE_FILE_SRC) $(BASE_HOST_SRC)
+FUZZ_LIBS_stream := -lcrypto -lisal -lz -lzstd
