@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EROFS, the read-only file system of images: its layout on disk, and a reader over a mapped file that nucleo and the host
- * programs share. Layout: the kernel's Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h; docs/spec/image.md says which part of it
- * Lampo writes. The reader takes that part: 4 KiB blocks, compact and extended inodes, plain, inline and chunk-based data, no
- * compression, no further devices.
+ * EROFS, the read-only file system of images: its layout on disk, and a reader over a mapped file that nucleo and the
+ * host programs share. Layout: the kernel's Documentation/filesystems/erofs.rst and fs/erofs/erofs_fs.h;
+ * docs/spec/image.md says which part of it Lampo writes. The reader takes that part: 4 KiB blocks, compact and extended
+ * inodes, plain, inline and chunk-based data, no compression, no further devices.
  *
- * The file is hostile: every offset is checked against the size, every loop is bounded. Before bytes of the file are looked at,
- * `check` is asked for them (it verifies their blocks); the reader copies what it decides on. Nothing here allocates.
- * Results: 0 or -errno; -EUCLEAN: the file system contradicts itself; -EIO: check refused.
+ * The file is hostile: every offset is checked against the size, every loop is bounded. Before bytes of the file are
+ * looked at, `check` is asked for them (it verifies their blocks); the reader copies what it decides on. Nothing here
+ * allocates. Results: 0 or -errno; -EUCLEAN: the file system contradicts itself; -EIO: check refused.
  */
 #ifndef LAMPO_BASE_EROFS_H
 #define LAMPO_BASE_EROFS_H
@@ -77,7 +77,8 @@ struct erofs_disk_inode_extended {
 	uint32_t mtime_ns, nlink;
 	uint8_t reserved2[16];
 };
-_Static_assert(sizeof(struct erofs_disk_inode_compact) == 32 && sizeof(struct erofs_disk_inode_extended) == 64, "as on disk");
+_Static_assert(sizeof(struct erofs_disk_inode_compact) == 32 && sizeof(struct erofs_disk_inode_extended) == 64,
+	       "as on disk");
 
 struct erofs_disk_xattr_header {
 	uint32_t name_filter;
@@ -99,7 +100,8 @@ _Static_assert(sizeof(struct erofs_disk_dirent) == 12, "as on disk");
 struct erofs {
 	const uint8_t *base;
 	uint64_t bytes; /* of the file system: blocks * EROFS_BLOCK, at most what was mapped */
-	/* 0, or -EIO if [offset, offset + bytes), which lies in the file, is not what it should be. NULL: nothing to check. */
+	/* 0, or -EIO if [offset, offset + bytes), which lies in the file, is not what it should be. NULL: nothing to
+	 * check. */
 	int (*check)(void *context, uint64_t offset, uint64_t bytes);
 	void *context;
 	uint64_t meta_offset, xattr_offset, root_nid, inode_count;
@@ -108,7 +110,8 @@ struct erofs {
 };
 
 /* Reads the superblock. base stays mapped as long as the reader is used. */
-int erofs_open(struct erofs *fs, const void *base, uint64_t bytes, int (*check)(void *, uint64_t, uint64_t), void *context);
+int erofs_open(struct erofs *fs, const void *base, uint64_t bytes, int (*check)(void *, uint64_t, uint64_t),
+	       void *context);
 
 struct erofs_inode {
 	uint64_t nid, size, offset; /* offset: of the inode in the file */
@@ -123,8 +126,8 @@ int erofs_inode(const struct erofs *fs, uint64_t nid, struct erofs_inode *inode)
 void erofs_rdev(const struct erofs_inode *inode, uint32_t *major, uint32_t *minor);
 
 /* -ENOENT; type as of struct dirent, may be NULL. */
-int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name, unsigned length, uint64_t *nid,
-		 uint8_t *type);
+int erofs_lookup(const struct erofs *fs, const struct erofs_inode *dir, const char *name, unsigned length,
+		 uint64_t *nid, uint8_t *type);
 
 struct erofs_entry {
 	uint64_t nid;
@@ -135,8 +138,8 @@ struct erofs_entry {
 /* *position starts at 0. 1: there was one; 0: the end. "." and ".." come as well. */
 int erofs_list(const struct erofs *fs, const struct erofs_inode *dir, uint64_t *position, struct erofs_entry *entry);
 
-/* Where byte `at` (< size) of the data lies: file offset and how many bytes follow in one piece; hole: zeros. Checked by the caller
- * (erofs_verify) before it looks. In block-aligned pieces but for inline tails. */
+/* Where byte `at` (< size) of the data lies: file offset and how many bytes follow in one piece; hole: zeros. Checked
+ * by the caller (erofs_verify) before it looks. In block-aligned pieces but for inline tails. */
 struct erofs_extent {
 	uint64_t offset, bytes;
 	bool hole;

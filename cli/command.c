@@ -80,7 +80,8 @@ static const struct command_option import_options[] = {
     {"ref", 0, COMPLETE_NOTHING, "NAME",
      "Import only the image that has this name in the archive. Default: all that are there."},
     {"rootfs", 0, COMPLETE_NOTHING, NULL,
-     "ARCHIVE is no image but a root file system: a directory (of debootstrap, say), or a tar archive of one. Its files become the image's as they "
+     "ARCHIVE is no image but a root file system: a directory (of debootstrap, say), or a tar archive of one. Its "
+     "files become the image's as they "
      "are, with their owners."},
     {"quiet", 'q', COMPLETE_NOTHING, NULL, "Do not show the progress."},
 };

@@ -27,7 +27,7 @@
 #define FS_TAG_MAX 36u
 
 struct fs_export {
-	int root_fd;	/* O_PATH; owned by the device from now on */
+	int root_fd;    /* O_PATH; owned by the device from now on */
 	bool read_only; /* every change fails with EROFS */
 	/* If not NULL: only these subtrees of the export are visible; each is a relative path such as
 	 * "usr" or "home/me/src". Their parent directories show nothing but the way to them. Owned by

@@ -16,7 +16,7 @@ struct guest_addr {
 
 struct guest_region {
 	uint64_t gpa, bytes;
-	void *host;	/* owned by whoever built the map */
+	void *host;     /* owned by whoever built the map */
 	bool read_only; /* guest_memory_at() refuses it for writing */
 };
 

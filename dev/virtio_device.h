@@ -51,19 +51,20 @@ struct virtio_host {
 /* The constants and operations of a kind of device: one static struct in its file. */
 struct virtio_device_ops {
 	const char *name;
-	uint32_t id;	   /* virtio 1.2, 5 */
+	uint32_t id;       /* virtio 1.2, 5 */
 	uint64_t features; /* offered */
 	unsigned queues;
 	uint16_t queue_size_max;
 	/* Configuration space: reads past the end give 0, writes past it are ignored by the transport. */
 	uint32_t config_bytes;
 	void (*config_read)(struct virtio_device *device, uint32_t offset, void *to, uint32_t bytes);
-	void (*config_write)(struct virtio_device *device, uint32_t offset, const void *from, uint32_t bytes); /* may be NULL */
-	int (*activate)(struct virtio_device *device);		       /* DRIVER_OK was set; may be NULL */
-	void (*notify)(struct virtio_device *device, unsigned queue);  /* the queue is enabled */
+	void (*config_write)(struct virtio_device *device, uint32_t offset, const void *from,
+			     uint32_t bytes);                                 /* may be NULL */
+	int (*activate)(struct virtio_device *device);                        /* DRIVER_OK was set; may be NULL */
+	void (*notify)(struct virtio_device *device, unsigned queue);         /* the queue is enabled */
 	void (*ready)(struct virtio_device *device, int fd, uint32_t events); /* may be NULL */
-	void (*reset)(struct virtio_device *device);		       /* drop requests in flight */
-	void (*free)(struct virtio_device *device);		       /* frees the object; closes its descriptors */
+	void (*reset)(struct virtio_device *device);                          /* drop requests in flight */
+	void (*free)(struct virtio_device *device); /* frees the object; closes its descriptors */
 };
 
 /* First member of each device's own struct. */
@@ -92,8 +93,8 @@ struct virtio_device {
 };
 
 /* Fills the common part of a device made by its own *_new(). */
-void virtio_device_init(struct virtio_device *device, const struct virtio_device_ops *ops, const struct guest_memory *memory,
-			const struct virtio_host *host);
+void virtio_device_init(struct virtio_device *device, const struct virtio_device_ops *ops,
+			const struct guest_memory *memory, const struct virtio_host *host);
 /* Undoes virtio_device_init(); for the device's own free(). */
 void virtio_device_fini(struct virtio_device *device);
 /* Brings the device to DRIVER_OK from setup[] and driver_features, for the transport; 0, or -EINVAL for a
@@ -101,7 +102,8 @@ void virtio_device_fini(struct virtio_device *device);
 int virtio_device_activate(struct virtio_device *device);
 /* Back to the state after start; requests in flight are dropped. Lock held. */
 void virtio_device_reset(struct virtio_device *device);
-/* virtqueue_pop() with the bookkeeping of a device: whether there is a chain; a broken ring breaks the device. Lock held. */
+/* virtqueue_pop() with the bookkeeping of a device: whether there is a chain; a broken ring breaks the device. Lock
+ * held. */
 bool virtio_device_pop(struct virtio_device *device, unsigned queue, struct virtqueue_chain *chain);
 /* Stops the device after a guest's fault: NEEDS_RESET, configuration interrupt, one complaint. */
 void virtio_device_break(struct virtio_device *device, const char *why);
@@ -115,7 +117,8 @@ struct virtio_queue_layout {
 	uint16_t size;
 	struct guest_addr desc, avail, used;
 };
-int virtio_device_preset(struct virtio_device *device, uint64_t features, const struct virtio_queue_layout *queues, unsigned count);
+int virtio_device_preset(struct virtio_device *device, uint64_t features, const struct virtio_queue_layout *queues,
+			 unsigned count);
 
 /* The MMIO transport (virtio 1.2, 4.2), registers of one device, offset within its page. Any offset
  * and width is safe: what is not a register reads as 0 and ignores writes. Takes the device's lock. */

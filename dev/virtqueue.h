@@ -20,12 +20,12 @@ struct virtqueue {
 	uint16_t size;
 	bool enabled;
 	bool event_idx; /* VIRTIO_F_EVENT_IDX negotiated */
-	bool indirect;	/* VIRTIO_F_INDIRECT_DESC negotiated */
+	bool indirect;  /* VIRTIO_F_INDIRECT_DESC negotiated */
 	const void *desc, *avail;
 	void *used;
 	uint16_t last_avail, used_idx;
 	uint16_t signalled_used; /* for event_idx */
-	uint16_t in_flight;	 /* heads taken and not returned; never above size */
+	uint16_t in_flight;      /* heads taken and not returned; never above size */
 };
 
 /* One chain, copied out of guest memory and validated. Readable segments come first (2.7.4.2). The
@@ -39,8 +39,8 @@ struct virtqueue_chain {
 
 /* Checks and freezes the layout. -EINVAL: size zero, not a power of two or too large, or a ring that
  * is misaligned or not wholly inside writable guest memory. */
-int virtqueue_activate(struct virtqueue *queue, const struct guest_memory *memory, uint16_t size, struct guest_addr desc,
-		       struct guest_addr avail, struct guest_addr used);
+int virtqueue_activate(struct virtqueue *queue, const struct guest_memory *memory, uint16_t size,
+		       struct guest_addr desc, struct guest_addr avail, struct guest_addr used);
 void virtqueue_reset(struct virtqueue *queue);
 
 /* 1: *chain is filled and its head in flight; 0: nothing there; -EPROTO: the guest broke the ring

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An image file (docs/spec/image.md): an EROFS file system, the image's configuration, a Merkle tree over both, and a footer.
+ * An image file (docs/spec/image.md): an EROFS file system, the image's configuration, a Merkle tree over both, and a
+ * footer.
  *
  *   offset                what
  *   0                     EROFS, erofs_bytes (whole blocks)
@@ -8,8 +9,8 @@
  *   data_blocks * 4096    the Merkle tree (base/verity.h), tree_blocks
  *   ...                   struct image_footer, one block, the file's last
  *
- * The image's digest is the SHA-256 of the footer block. As the footer has the tree's root, the digest stands for every byte of the file,
- * and any part can be verified alone, when it is read.
+ * The image's digest is the SHA-256 of the footer block. As the footer has the tree's root, the digest stands for every
+ * byte of the file, and any part can be verified alone, when it is read.
  */
 #ifndef LAMPO_IMAGE_IMAGE_FILE_H
 #define LAMPO_IMAGE_IMAGE_FILE_H
@@ -55,7 +56,8 @@ struct image_file {
 };
 
 /* Checks a footer block against itself and the file's size; fills no more than *digest. -EUCLEAN with *err. */
-int image_footer_check(const struct image_footer *footer, uint64_t file_bytes, struct image_digest *digest, struct err *err);
+int image_footer_check(const struct image_footer *footer, uint64_t file_bytes, struct image_digest *digest,
+		       struct err *err);
 /* Takes over fd (also on failure). expected: the digest it must have; NULL: any. Reads the footer only. */
 int image_file_open(struct image_file *image, int fd, const struct image_digest *expected, struct err *err);
 void image_file_close(struct image_file *image);

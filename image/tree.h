@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The tree of an image being made: names and inodes in memory; file contents go to the image file at once
- * (image/writer.h). Names are single components, never "", "." or "..", without '/' and NUL, at most 255 bytes: everything else is refused
- * here with -EINVAL (-ENAMETOOLONG), whoever asks.
+ * (image/writer.h). Names are single components, never "", "." or "..", without '/' and NUL, at most 255 bytes:
+ * everything else is refused here with -EINVAL (-ENAMETOOLONG), whoever asks.
  */
 #ifndef LAMPO_IMAGE_TREE_H
 #define LAMPO_IMAGE_TREE_H
@@ -45,7 +45,7 @@ struct tree_inode {
 	uint32_t links; /* names that refer to it */
 	int64_t mtime;
 	uint32_t mtime_ns;
-	char *target; /* of a symbolic link */
+	char *target;              /* of a symbolic link */
 	struct tree_xattr *xattrs; /* sorted by name when written */
 	struct tree_data data;
 	uint64_t nid; /* the writer's */
@@ -73,9 +73,10 @@ struct tree_node *tree_root(struct tree *tree);
 uint32_t tree_node_count(const struct tree *tree);
 /* Child by name, or NULL. */
 struct tree_node *tree_find(const struct tree_node *dir, const char *name, size_t length);
-/* Makes a name for a new inode of that mode (file type and permissions). -EEXIST, -ENOTDIR, -ENOSPC (too many, or too much memory), -ENOMEM,
- * -ENAMETOOLONG (also: more than TREE_DEPTH_MAX levels). */
-int tree_add(struct tree *tree, struct tree_node *dir, const char *name, size_t length, uint32_t mode, struct tree_node **node);
+/* Makes a name for a new inode of that mode (file type and permissions). -EEXIST, -ENOTDIR, -ENOSPC (too many, or too
+ * much memory), -ENOMEM, -ENAMETOOLONG (also: more than TREE_DEPTH_MAX levels). */
+int tree_add(struct tree *tree, struct tree_node *dir, const char *name, size_t length, uint32_t mode,
+	     struct tree_node **node);
 /* Another name for an inode that is no directory (-EPERM), and as tree_add. */
 int tree_link(struct tree *tree, struct tree_node *dir, const char *name, size_t length, struct tree_inode *inode,
 	      struct tree_node **node);
@@ -83,13 +84,13 @@ int tree_link(struct tree *tree, struct tree_node *dir, const char *name, size_t
 void tree_remove(struct tree *tree, struct tree_node *node);
 /* 1 to TREE_TARGET_MAX bytes without NUL: -EINVAL, -ENAMETOOLONG. */
 int tree_set_target(struct tree_inode *inode, const char *target, size_t length);
-/* Replaces one of the same name. -E2BIG when an inode's attributes would not fit the format; -EOPNOTSUPP: none of user.*, trusted.*,
- * security.* and system.posix_acl_access or _default. */
+/* Replaces one of the same name. -E2BIG when an inode's attributes would not fit the format; -EOPNOTSUPP: none of
+ * user.*, trusted.*, security.* and system.posix_acl_access or _default. */
 int tree_set_xattr(struct tree_inode *inode, const char *name, const void *value, size_t bytes);
 /* Takes all of them away. */
 void tree_clear_xattrs(struct tree_inode *inode);
-/* The node of "a/b/c" (leading, trailing and double slashes, "." ignored; ".." -EINVAL), never through a symbolic link (-ELOOP). make: missing
- * directories are made with mode 0755 root:root. -ENOENT, -ENOTDIR. */
+/* The node of "a/b/c" (leading, trailing and double slashes, "." ignored; ".." -EINVAL), never through a symbolic link
+ * (-ELOOP). make: missing directories are made with mode 0755 root:root. -ENOENT, -ENOTDIR. */
 int tree_walk(struct tree *tree, const char *path, bool make, struct tree_node **node);
 /* Children in the order of their names (bytewise); valid until the directory changes. */
 struct tree_node **tree_sorted(struct tree_node *dir);

@@ -91,7 +91,7 @@ void arch_verify_image(uint64_t block, unsigned count, uint64_t ahead);
 /* LAMPO_PORT_COPY. */
 void arch_copy_image(uint64_t block, const uint64_t *list, unsigned count);
 uint64_t arch_tsc(void);
-void arch_random(void *to, size_t n); /* from the boot seed and the virtio-rng (kernel/virtio/rng.c) */
+void arch_random(void *to, size_t n);    /* from the boot seed and the virtio-rng (kernel/virtio/rng.c) */
 void arch_report_counts(void);           /* --counts: a line about the ways into the kernel */
 _Noreturn void arch_exit(uint32_t code); /* LAMPO_PORT_EXIT */
 

@@ -37,7 +37,7 @@ static char **boot_strings(uint64_t offset, unsigned count)
 /* The first thread: loads the program and becomes it. */
 static void boot_program(void *arg)
 {
-	struct exec_strings strings = { .argc = boot_info->argc, .envc = boot_info->envc };
+	struct exec_strings strings = {.argc = boot_info->argc, .envc = boot_info->envc};
 
 	(void)arg;
 	int error = fs_init();

@@ -44,10 +44,10 @@ int ksnprintf(char *to, size_t size, const char *format, ...) __attribute__((for
 void klog(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* The kernel itself is broken: never on a path that a program can trigger. */
 _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2)));
-#define kassert(condition) \
-	do { \
-		if (unlikely(!(condition))) \
-			panic("%s:%d: %s", __FILE__, __LINE__, #condition); \
+#define kassert(condition)                                                                                             \
+	do {                                                                                                           \
+		if (unlikely(!(condition)))                                                                            \
+			panic("%s:%d: %s", __FILE__, __LINE__, #condition);                                            \
 	} while (0)
 
 /* kernel/lib/string.c in the guest, libc in host builds. */

@@ -133,7 +133,8 @@ static void ring_copy(struct vcpu *vcpu, uint32_t argument)
 {
 	(void)argument;
 	uint64_t list[LAMPO_VERIFY_MAX], count = min_u64(mailbox(vcpu, 2), countof(list));
-	if (guest_memory_read(&vcpu->vm->memory.map, (struct guest_addr){mailbox(vcpu, 1)}, list, count * sizeof(list[0])))
+	if (guest_memory_read(&vcpu->vm->memory.map, (struct guest_addr){mailbox(vcpu, 1)}, list,
+			      count * sizeof(list[0])))
 		root_image_copy(vcpu->vm, mailbox(vcpu, 0), list, (unsigned)count);
 }
 

@@ -23,7 +23,8 @@ const char options_help[] =
     "  --stdin                 connect standard input\n"
     "  --tty                   standard streams are a terminal; --rows N, --columns N: its size\n"
     "  --root-fd FD            directory that becomes the guest's root; --root-overlay: writes stay in the guest\n"
-    "  --image-fd FD           image file whose content becomes the guest's root; --image-digest DIGEST: which it must be\n"
+    "  --image-fd FD           image file whose content becomes the guest's root; --image-digest DIGEST: which it must "
+    "be\n"
     "  --visible PATH          show only this part of the root (repeated); --hidden PATH: hide this part\n"
     "  --volume FD:ro|rw:PATH  a further host directory, at PATH in the guest\n"
     "  --report-fd FD          socket for reports to the starter; --detach: live on when it closes\n"
@@ -261,8 +262,8 @@ static int option_take(struct options *options, int option, const char *text, st
 	case OPTION_IMAGE_DIGEST:
 		options->image_digest_given = true;
 		if (image_digest_parse(&options->image_digest, text) < 0)
-			return err_set(err, -EINVAL, "cannot take '%s' for --image-digest: must be sha256: and 64 digits!",
-				       text);
+			return err_set(err, -EINVAL,
+				       "cannot take '%s' for --image-digest: must be sha256: and 64 digits!", text);
 		return 0;
 	case OPTION_VOLUME:
 		return volume_parse(options, text, err);

@@ -39,9 +39,9 @@
 struct vm {
 	const struct options *options;
 	int kvm_fd, fd;
-	struct image image;           /* nucleo */
-	struct image_file root_image; /* map NULL: none */
-	uint64_t *image_verified;     /* bitmap in guest memory: only ever written */
+	struct image image;                /* nucleo */
+	struct image_file root_image;      /* map NULL: none */
+	uint64_t *image_verified;          /* bitmap in guest memory: only ever written */
 	struct root_image_work image_work; /* locks itself */
 	struct memory memory;
 	struct cpuid cpuid;

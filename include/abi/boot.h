@@ -19,10 +19,10 @@
 /* ---- address layout ------------------------------------------------------------------------ */
 
 /* Guest-physical: RAM is one slot from 0. */
-#define LAMPO_GPA_MMIO 0x3e00000000ull	/* virtio-mmio devices, one page each */
+#define LAMPO_GPA_MMIO 0x3e00000000ull   /* virtio-mmio devices, one page each */
 #define LAMPO_GPA_KERNEL 0x3f00000000ull /* nucleo's read-only segment, a read-only slot */
-#define LAMPO_GPA_IMAGE 0x4000000000ull	 /* the EROFS of the root's image: its file, a read-only slot */
-#define LAMPO_IMAGE_MAX (128ull << 30)	 /* bytes of it */
+#define LAMPO_GPA_IMAGE 0x4000000000ull  /* the EROFS of the root's image: its file, a read-only slot */
+#define LAMPO_IMAGE_MAX (128ull << 30)   /* bytes of it */
 #define LAMPO_MMIO_STRIDE 0x1000u
 #define LAMPO_GPA_DOORBELL (LAMPO_GPA_MMIO + 0x10000ull) /* one page, include/abi/doorbell.h */
 #define LAMPO_RAM_MAX (192ull << 30)
@@ -32,7 +32,7 @@
 #define LAMPO_VA_KERNEL_BASE 0x7f8000000000ull /* programs end below this */
 #define LAMPO_VA_DIRECT 0x7f8000000000ull      /* all RAM: va = gpa + this; RW, NX, 2 MiB pages */
 #define LAMPO_VA_IMAGE 0x7fb000000000ull       /* that EROFS: read-only, NX, 2 MiB pages */
-#define LAMPO_VA_MMIO 0x7fe000000000ull	       /* the MMIO pages and the doorbell page, RW, NX, uncached */
+#define LAMPO_VA_MMIO 0x7fe000000000ull        /* the MMIO pages and the doorbell page, RW, NX, uncached */
 #define LAMPO_VA_KERNEL 0x7ff000000000ull      /* nucleo's ELF segments, as linked */
 
 /* ---- nucleo's image header: the first bytes of its first (read-only) PT_LOAD segment --------- */
@@ -43,10 +43,10 @@
 
 /* One IDT entry: the monitor builds the table from these. */
 struct lampo_gate {
-	uint64_t va;	 /* handler in the gate (ring 0) */
-	uint8_t vector;	 /* IDT index */
-	uint8_t ist;	 /* 1..7, or 0: none */
-	uint8_t dpl;	 /* 0, or 3 for one that ring 3 may raise (int3) */
+	uint64_t va;    /* handler in the gate (ring 0) */
+	uint8_t vector; /* IDT index */
+	uint8_t ist;    /* 1..7, or 0: none */
+	uint8_t dpl;    /* 0, or 3 for one that ring 3 may raise (int3) */
 	uint8_t reserved[5];
 };
 
@@ -54,7 +54,7 @@ struct lampo_image_header {
 	uint64_t magic;
 	uint32_t abi_version;
 	uint32_t gate_count;
-	uint64_t entry;		/* ring 3 entry of a vCPU: rdi = va of boot info, rsi = vCPU index */
+	uint64_t entry;         /* ring 3 entry of a vCPU: rdi = va of boot info, rsi = vCPU index */
 	uint64_t syscall_entry; /* MSR_LSTAR, ring 0 */
 	struct lampo_gate gates[LAMPO_GATES_MAX];
 };
@@ -75,19 +75,19 @@ struct lampo_image_header {
  * The first 1 KiB is nucleo's own (kernel/entry/cpu.h); the monitor touches only this head.
  */
 struct lampo_cpu_head {
-	uint64_t self;	       /* va of this page */
-	uint32_t index;	       /* vCPU number */
+	uint64_t self;  /* va of this page */
+	uint32_t index; /* vCPU number */
 	uint32_t reserved;
-	uint32_t pending;      /* set by the gate: an interrupt came while nucleo ran */
-	uint32_t irq_busy;     /* set by the monitor when it injects an interrupt, cleared by the guest once the
-				* interrupt's frame is read: until then the monitor injects no other one */
-	uint64_t deadline_ns;  /* argument of HALT and TIMER: CLOCK_MONOTONIC of the guest; ~0: none */
-	uint64_t mailbox[4];   /* further arguments of a doorbell */
+	uint32_t pending;     /* set by the gate: an interrupt came while nucleo ran */
+	uint32_t irq_busy;    /* set by the monitor when it injects an interrupt, cleared by the guest once the
+			       * interrupt's frame is read: until then the monitor injects no other one */
+	uint64_t deadline_ns; /* argument of HALT and TIMER: CLOCK_MONOTONIC of the guest; ~0: none */
+	uint64_t mailbox[4];  /* further arguments of a doorbell */
 };
 
 #define LAMPO_CPU_IST_SLOT 256u /* 208 bytes of stack below, 48 bytes of frame above the top */
 #define LAMPO_CPU_IST_BASE 1024u
-#define LAMPO_CPU_IST_TOP(n) (LAMPO_CPU_IST_BASE + (n) * LAMPO_CPU_IST_SLOT - 48u) /* n = 1..7; 16-aligned */
+#define LAMPO_CPU_IST_TOP(n) (LAMPO_CPU_IST_BASE + (n)*LAMPO_CPU_IST_SLOT - 48u) /* n = 1..7; 16-aligned */
 
 /* ---- boot information ------------------------------------------------------------------------ */
 
@@ -115,45 +115,46 @@ struct lampo_boot_device {
 };
 
 /* A file system that the guest sees: a directory of the host, or the image. Device `device` is a virtio-fs. */
-#define LAMPO_MOUNT_READ_ONLY 1u  /* writes fail with EROFS */
-#define LAMPO_MOUNT_OVERLAY 2u	  /* writes go to guest memory */
-#define LAMPO_MOUNT_IMAGE 4u	  /* not a directory but the image's EROFS; device and node mean nothing */
+#define LAMPO_MOUNT_READ_ONLY 1u /* writes fail with EROFS */
+#define LAMPO_MOUNT_OVERLAY 2u   /* writes go to guest memory */
+#define LAMPO_MOUNT_IMAGE 4u     /* not a directory but the image's EROFS; device and node mean nothing */
 struct lampo_boot_mount {
 	uint32_t device; /* index into devices[] */
 	uint32_t flags;
 	uint64_t target; /* guest path: offset into the strings */
-	uint64_t node;	 /* FUSE node id of the directory to mount: 1, the device's root */
+	uint64_t node;   /* FUSE node id of the directory to mount: 1, the device's root */
 };
 
 /* Stages of the boot timeline that nucleo stamps with rdtsc; 0: not reached. */
 enum lampo_timeline {
-	LAMPO_T_ENTRY,	       /* first instruction of the vCPU */
-	LAMPO_T_MEMORY,	       /* allocator and page tables are ready */
-	LAMPO_T_DEVICES,       /* devices are ready */
-	LAMPO_T_ROOT,	       /* root and mounts are there */
-	LAMPO_T_LOADED,	       /* program and interpreter are mapped */
-	LAMPO_T_PROGRAM,       /* just before the program's first instruction */
-	LAMPO_T_EXIT,	       /* the program has called exit or was killed */
+	LAMPO_T_ENTRY,   /* first instruction of the vCPU */
+	LAMPO_T_MEMORY,  /* allocator and page tables are ready */
+	LAMPO_T_DEVICES, /* devices are ready */
+	LAMPO_T_ROOT,    /* root and mounts are there */
+	LAMPO_T_LOADED,  /* program and interpreter are mapped */
+	LAMPO_T_PROGRAM, /* just before the program's first instruction */
+	LAMPO_T_EXIT,    /* the program has called exit or was killed */
 };
 
-#define LAMPO_BOOT_STRACE 1u	/* print every system call to the log port */
-#define LAMPO_BOOT_TTY 2u	/* console is a terminal: line discipline in the guest */
-#define LAMPO_BOOT_STDIN 4u	/* standard input is connected; without: end of file at once */
-#define LAMPO_BOOT_COUNTS 8u	/* print counters (faults, system calls, sites patched) at exit */
+#define LAMPO_BOOT_STRACE 1u /* print every system call to the log port */
+#define LAMPO_BOOT_TTY 2u    /* console is a terminal: line discipline in the guest */
+#define LAMPO_BOOT_STDIN 4u  /* standard input is connected; without: end of file at once */
+#define LAMPO_BOOT_COUNTS 8u /* print counters (faults, system calls, sites patched) at exit */
 
 struct lampo_boot_info {
 	uint64_t magic;
 	uint32_t abi_version;
 	uint32_t flags; /* LAMPO_BOOT_* */
 	uint64_t ram_bytes;
-	uint64_t free_gpa;  /* RAM from here on is unused and zero; page-aligned */
-	uint64_t pml4_gpa;  /* the first address space: only slot 255 is filled */
+	uint64_t free_gpa;      /* RAM from here on is unused and zero; page-aligned */
+	uint64_t pml4_gpa;      /* the first address space: only slot 255 is filled */
 	uint64_t populated_gpa; /* host memory up to here is present already */
 	/* Unused, zeroed RAM below free_gpa, best used for page tables: KVM with shadow paging maps a 2 MiB
 	 * block that holds one in 4 KiB pages only, each with a fault of its own. */
 	uint64_t tables_gpa, tables_bytes;
 	uint64_t image_bytes; /* of the EROFS at LAMPO_GPA_IMAGE, whole blocks of 4 KiB; 0: there is none */
-	/* A bit for each of its blocks, in 64-bit words: verified (LAMPO_PORT_VERIFY). Only the monitor sets them, at any time. */
+	/* A bit for each of its blocks, in 64-bit words: verified (LAMPO_PORT_VERIFY). Only the monitor sets them, at
+	 * any time. */
 	uint64_t image_verified_gpa;
 	uint32_t cpu_count; /* vCPUs that may be started with LAMPO_PORT_START_CPU; 0 runs already */
 	uint32_t device_count;
@@ -175,9 +176,9 @@ struct lampo_boot_info {
 	/* Strings: NUL-terminated, one after another; all offsets are from boot info's start. */
 	uint64_t strings_bytes; /* whole size of boot info with its strings */
 	uint32_t argc, envc;
-	uint64_t argv, envp;	/* offset of the first of argc (envc) strings */
+	uint64_t argv, envp;    /* offset of the first of argc (envc) strings */
 	uint64_t cwd, hostname; /* offsets */
-	uint32_t uid, gid;	/* of the program, in the guest */
+	uint32_t uid, gid;      /* of the program, in the guest */
 	uint32_t mount_count;
 	uint32_t reserved1;
 	struct lampo_boot_mount mounts[LAMPO_MOUNTS_MAX];

@@ -15,10 +15,10 @@
 #define CPU_KERNEL_STACK 0x58
 #define CPU_RETURN_RIP 0x60
 #define CPU_RETURN_RSP 0x68
-#define CPU_FRAME 0x70 /* five words: where the gate's iretq goes after syscall */
+#define CPU_FRAME 0x70      /* five words: where the gate's iretq goes after syscall */
 #define CPU_STEP_FRAME 0x98 /* five words: a program that is single-stepped */
-#define CPU_STEPPED 0xc0 /* the program came in single-stepping */
-#define CPU_SPURIOUS 0xc8 /* program address that the kernel faulted on since it took the lock */
+#define CPU_STEPPED 0xc0    /* the program came in single-stepping */
+#define CPU_SPURIOUS 0xc8   /* program address that the kernel faulted on since it took the lock */
 
 /* IST numbers. */
 #define IST_PAGE_FAULT 1
@@ -26,7 +26,7 @@
 #define IST_EXCEPTION 3
 #define IST_DOUBLE_FAULT 4
 #define IST_BREAKPOINT 5
-#define IST_TOP(n) (1024 + (n) * 256 - 48) /* LAMPO_CPU_IST_TOP */
+#define IST_TOP(n) (1024 + (n)*256 - 48) /* LAMPO_CPU_IST_TOP */
 
 /* What the CPU and the gate leave below an IST top. */
 #define IST_SS(n) (IST_TOP(n) - 8)
@@ -79,12 +79,12 @@ struct cpu {
 	uint64_t spurious;
 	/* From here on: C only. */
 	struct thread *idle;
-	uint64_t pml4_gpa;	    /* loaded now */
-	struct thread *fpu_owner;   /* whose FPU state the registers hold */
-	uint64_t timer_ns;	    /* armed interrupt, ~0: none */
-	uint32_t flush;		    /* counts the times that others wanted this vCPU to drop its translations */
-	uint32_t flushed;	    /* the count up to which it has done so */
-	uint32_t outside;	    /* sleeps in the monitor: no program runs, nothing to flush at once */
+	uint64_t pml4_gpa;        /* loaded now */
+	struct thread *fpu_owner; /* whose FPU state the registers hold */
+	uint64_t timer_ns;        /* armed interrupt, ~0: none */
+	uint32_t flush;           /* counts the times that others wanted this vCPU to drop its translations */
+	uint32_t flushed;         /* the count up to which it has done so */
+	uint32_t outside;         /* sleeps in the monitor: no program runs, nothing to flush at once */
 	uint32_t started;
 };
 

@@ -45,7 +45,7 @@ static void leave_stepping(struct cpu *cpu, struct regs *regs)
 	cpu->stepped = 0;
 	regs->rflags |= RFLAGS_TF;
 	regs->full = REGS_FULL_STEP;
-	cpu->step_frame = (struct iret_frame){ regs->rip, SEL_UCODE, regs->rflags, regs->rsp, SEL_UDATA };
+	cpu->step_frame = (struct iret_frame){regs->rip, SEL_UCODE, regs->rflags, regs->rsp, SEL_UDATA};
 }
 
 /* The last look before the program goes on: with the lock held, which it gives back. */
@@ -98,7 +98,8 @@ void entry_on_page_fault(struct regs *regs, uint64_t va, uint64_t error)
 	leave(regs);
 }
 
-/* si_code of a floating-point exception: of the flags that are set and not masked (Intel SDM volume 1, 8.5 and 11.5). */
+/* si_code of a floating-point exception: of the flags that are set and not masked (Intel SDM volume 1, 8.5 and 11.5).
+ */
 static int fpe_code(uint64_t vector)
 {
 	uint32_t flags, mxcsr;
@@ -136,11 +137,11 @@ void entry_on_exception(struct regs *regs, uint64_t vector, uint64_t error)
 	static const struct {
 		int signal, code;
 	} faults[20] = {
-		[0] = { SIGFPE, FPE_INTDIV },  [1] = { SIGTRAP, TRAP_TRACE },  [3] = { SIGTRAP, SI_KERNEL },
-		[4] = { SIGSEGV, SI_KERNEL },  [5] = { SIGSEGV, SI_KERNEL },   [6] = { SIGILL, ILL_ILLOPN },
-		[7] = { SIGSEGV, SI_KERNEL },  [10] = { SIGSEGV, SI_KERNEL },  [11] = { SIGBUS, SI_KERNEL },
-		[12] = { SIGBUS, SI_KERNEL },  [13] = { SIGSEGV, SI_KERNEL },  [16] = { SIGFPE, FPE_FLTINV },
-		[17] = { SIGBUS, BUS_ADRALN }, [19] = { SIGFPE, FPE_FLTINV },
+	    [0] = {SIGFPE, FPE_INTDIV},  [1] = {SIGTRAP, TRAP_TRACE}, [3] = {SIGTRAP, SI_KERNEL},
+	    [4] = {SIGSEGV, SI_KERNEL},  [5] = {SIGSEGV, SI_KERNEL},  [6] = {SIGILL, ILL_ILLOPN},
+	    [7] = {SIGSEGV, SI_KERNEL},  [10] = {SIGSEGV, SI_KERNEL}, [11] = {SIGBUS, SI_KERNEL},
+	    [12] = {SIGBUS, SI_KERNEL},  [13] = {SIGSEGV, SI_KERNEL}, [16] = {SIGFPE, FPE_FLTINV},
+	    [17] = {SIGBUS, BUS_ADRALN}, [19] = {SIGFPE, FPE_FLTINV},
 	};
 
 	kernel_lock();
@@ -190,7 +191,8 @@ void entry_kernel_fault(uint64_t vector, uint64_t address, uint64_t rip, uint64_
 
 void arch_report_counts(void)
 {
-	klog("lampo: %lu system calls through the gate, %lu sites patched; %lu page faults, %lu other exceptions, %lu interrupts",
-	     entry_statistics.gate_syscalls, patch_sites_patched, entry_statistics.page_faults, entry_statistics.exceptions,
-	     entry_statistics.interrupts);
+	klog("lampo: %lu system calls through the gate, %lu sites patched; %lu page faults, %lu other exceptions, %lu "
+	     "interrupts",
+	     entry_statistics.gate_syscalls, patch_sites_patched, entry_statistics.page_faults,
+	     entry_statistics.exceptions, entry_statistics.interrupts);
 }

@@ -16,7 +16,7 @@ void entry_on_page_fault(struct regs *regs, uint64_t va, uint64_t error);
 void entry_on_exception(struct regs *regs, uint64_t vector, uint64_t error);
 void entry_on_irq(struct regs *regs);
 void entry_on_pending(struct regs *regs); /* an interrupt came while the kernel ran */
-void entry_on_start(struct regs *regs);	  /* a thread's first way out; the lock is held */
+void entry_on_start(struct regs *regs);   /* a thread's first way out; the lock is held */
 /* The current kernel thread goes on as a program; the lock is held. */
 _Noreturn void entry_start_program(void);
 _Noreturn void entry_exit(void);

@@ -24,14 +24,14 @@ static void set_frame(struct cpu *cpu, unsigned ist, const char *rip)
 {
 	struct iret_frame *frame = (struct iret_frame *)((char *)cpu + IST_TOP(ist));
 
-	*frame = (struct iret_frame){ (uint64_t)rip, SEL_UCODE, 0x202, cpu->kernel_stack, SEL_UDATA };
+	*frame = (struct iret_frame){(uint64_t)rip, SEL_UCODE, 0x202, cpu->kernel_stack, SEL_UDATA};
 }
 
 void machine_init_cpu(struct cpu *cpu, uint64_t stack_top)
 {
 	cpu->kernel_stack = stack_top;
 	cpu->frame_pointer = &cpu->syscall_frame;
-	cpu->syscall_frame = (struct iret_frame){ (uint64_t)entry_syscall, SEL_UCODE, 0x202, stack_top, SEL_UDATA };
+	cpu->syscall_frame = (struct iret_frame){(uint64_t)entry_syscall, SEL_UCODE, 0x202, stack_top, SEL_UDATA};
 	set_frame(cpu, IST_PAGE_FAULT, entry_page_fault);
 	set_frame(cpu, IST_IRQ, entry_irq);
 	set_frame(cpu, IST_EXCEPTION, entry_exception);

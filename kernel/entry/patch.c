@@ -109,11 +109,11 @@ static enum target target_of(uint32_t number)
 	return number == __NR_getpid    ? TARGET_GETPID
 	       : number == __NR_getppid ? TARGET_GETPPID
 	       : number == __NR_gettid  ? TARGET_GETTID
-				         : TARGET_DISPATCH;
+					: TARGET_DISPATCH;
 }
 
-static bool slot_find(struct patch_state *state, const struct patch_plan *plan, uint64_t jump, struct patch_arena **arena,
-		      unsigned *index)
+static bool slot_find(struct patch_state *state, const struct patch_plan *plan, uint64_t jump,
+		      struct patch_arena **arena, unsigned *index)
 {
 	for (unsigned a = 0; a < state->arena_count; a++) {
 		for (unsigned i = 0; i < ARENA_SLOTS; i++) {
@@ -151,7 +151,8 @@ static void slot_write(struct patch_arena *arena, unsigned index, const struct p
 	uint64_t va = slot_va(arena, index), page_va = va & PAGE_MASK;
 	uint8_t *page = arena->pages[index * SLOT_BYTES / PAGE_SIZE];
 	uint8_t *start = page + (va - page_va), *at = start;
-	const char *const targets[TARGETS] = { entry_trampoline, entry_fast_getpid, entry_fast_getppid, entry_fast_gettid };
+	const char *const targets[TARGETS] = {entry_trampoline, entry_fast_getpid, entry_fast_getppid,
+					      entry_fast_gettid};
 	/* Behind the call the number is known only as what it happened to be this time. */
 	enum target target = slot->plan.number_before ? target_of(number) : TARGET_DISPATCH;
 	uint64_t back = slot->plan.number_before ? slot->site + 2 : 0;
@@ -220,7 +221,8 @@ static void patch(struct mm *mm, struct patch_state *state, struct regs *regs)
 	unsigned index;
 
 	/* The code around must be there; at the end of a mapping it is left alone. */
-	if (!patchable_memory(mm, site) || user_read(before, site - 8, 8) != 0 || user_read(after, site + 2, sizeof(after)) != 0)
+	if (!patchable_memory(mm, site) || user_read(before, site - 8, 8) != 0 ||
+	    user_read(after, site + 2, sizeof(after)) != 0)
 		return;
 	struct patch_slot *slot = kzalloc(sizeof(*slot));
 	if (slot == NULL)
@@ -302,7 +304,8 @@ bool patch_repair(struct regs *regs)
 			for (unsigned b = 0; b < slot->plan.boundaries; b++) {
 				if (regs->rip != slot->site + slot->plan.boundary[b])
 					continue;
-				regs->rip = slot_va(state->arenas[a], i) + DISPLACED_OFFSET + slot->plan.boundary[b] - 2;
+				regs->rip =
+				    slot_va(state->arenas[a], i) + DISPLACED_OFFSET + slot->plan.boundary[b] - 2;
 				return true;
 			}
 		}

@@ -36,14 +36,15 @@ void patch_mm_free(struct mm *mm);
 #define PATCH_DISPLACED_MAX 16u
 struct patch_plan {
 	bool number_before;
-	unsigned start;	    /* the jump goes to site - start (0 if behind) */
-	unsigned displaced; /* bytes of code behind the syscall that the trampoline executes */
-	unsigned boundaries; /* instructions that began in the overwritten part, behind the syscall */
+	unsigned start;       /* the jump goes to site - start (0 if behind) */
+	unsigned displaced;   /* bytes of code behind the syscall that the trampoline executes */
+	unsigned boundaries;  /* instructions that began in the overwritten part, behind the syscall */
 	unsigned boundary[3]; /* their offsets from the site: 2, 3 or 4 */
-	bool ends; /* the displaced code ends with ret or jmp: no way back needed */
+	bool ends;            /* the displaced code ends with ret or jmp: no way back needed */
 };
 /* before: the 8 bytes before the site, after: `after_bytes` from site + 2 on. False: leave it alone. */
-bool patch_plan(struct patch_plan *plan, uint64_t number, const uint8_t before[8], const uint8_t *after, unsigned after_bytes);
+bool patch_plan(struct patch_plan *plan, uint64_t number, const uint8_t before[8], const uint8_t *after,
+		unsigned after_bytes);
 /* Whether a jump with this distance has opcodes that do not exist at all boundaries. */
 bool patch_distance_fits(const struct patch_plan *plan, int32_t distance);
 

@@ -5,8 +5,8 @@
 /* Opcodes that raise #UD in 64-bit mode whatever follows (Intel SDM volume 2, appendix A). */
 static bool is_invalid_opcode(uint8_t byte)
 {
-	static const uint8_t invalid[] = { 0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37,
-					   0x3f, 0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xd5, 0xd6, 0xea };
+	static const uint8_t invalid[] = {0x06, 0x07, 0x0e, 0x16, 0x17, 0x1e, 0x1f, 0x27, 0x2f, 0x37,
+					  0x3f, 0x60, 0x61, 0x82, 0x9a, 0xce, 0xd4, 0xd5, 0xd6, 0xea};
 
 	for (unsigned i = 0; i < countof(invalid); i++) {
 		if (invalid[i] == byte)
@@ -39,8 +39,9 @@ static unsigned movable_length(const uint8_t *code, unsigned bytes)
 	if (bytes < prefix + 2)
 		return 0;
 	uint8_t modrm = code[prefix + 1];
-	bool simple = op == 0x89 || op == 0x8b || op == 0x85 || op == 0x39 || op == 0x3b || op == 0x31 || op == 0x33 || op == 0x01 ||
-		      op == 0x03 || op == 0x29 || op == 0x2b || op == 0x21 || op == 0x09 || op == 0x63 || op == 0x8d;
+	bool simple = op == 0x89 || op == 0x8b || op == 0x85 || op == 0x39 || op == 0x3b || op == 0x31 || op == 0x33 ||
+		      op == 0x01 || op == 0x03 || op == 0x29 || op == 0x2b || op == 0x21 || op == 0x09 || op == 0x63 ||
+		      op == 0x8d;
 	bool immediate8 = op == 0x83 || op == 0xc1;
 	bool immediate32 = op == 0x81;
 	if (!simple && !immediate8 && !immediate32 && op != 0xf7)
@@ -110,11 +111,13 @@ static bool plan_behind(struct patch_plan *plan, const uint8_t *after, unsigned 
 	return true;
 }
 
-bool patch_plan(struct patch_plan *plan, uint64_t number, const uint8_t before[8], const uint8_t *after, unsigned after_bytes)
+bool patch_plan(struct patch_plan *plan, uint64_t number, const uint8_t before[8], const uint8_t *after,
+		unsigned after_bytes)
 {
-	uint32_t immediate = (uint32_t)before[4] | (uint32_t)before[5] << 8 | (uint32_t)before[6] << 16 | (uint32_t)before[7] << 24;
+	uint32_t immediate =
+	    (uint32_t)before[4] | (uint32_t)before[5] << 8 | (uint32_t)before[6] << 16 | (uint32_t)before[7] << 24;
 
-	*plan = (struct patch_plan){ 0 };
+	*plan = (struct patch_plan){0};
 	if (immediate == number) {
 		if (before[3] == 0xb8 && (before[2] & 0xf0) != 0x40 && before[2] != 0x66) {
 			plan->number_before = true;

@@ -21,12 +21,18 @@ extern char entry_thread_start[];
 
 static void xsave(void *area)
 {
-	__asm__ volatile("xsave64 (%0)" : : "r"(area), "a"((uint32_t)boot_info->xcr0), "d"((uint32_t)(boot_info->xcr0 >> 32)) : "memory");
+	__asm__ volatile("xsave64 (%0)"
+			 :
+			 : "r"(area), "a"((uint32_t)boot_info->xcr0), "d"((uint32_t)(boot_info->xcr0 >> 32))
+			 : "memory");
 }
 
 static void xrstor(const void *area)
 {
-	__asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"((uint32_t)boot_info->xcr0), "d"((uint32_t)(boot_info->xcr0 >> 32)) : "memory");
+	__asm__ volatile("xrstor64 (%0)"
+			 :
+			 : "r"(area), "a"((uint32_t)boot_info->xcr0), "d"((uint32_t)(boot_info->xcr0 >> 32))
+			 : "memory");
 }
 
 static uint64_t read_fs_base(void)
@@ -57,7 +63,8 @@ void arch_thread_prepare(struct thread *thread, const struct regs *regs, void (*
 
 	if (regs != NULL)
 		*top = *regs;
-	*frame = (struct switch_frame){ .r12 = (uint64_t)entry, .r13 = (uint64_t)arg, .rip = (uint64_t)entry_thread_start };
+	*frame =
+	    (struct switch_frame){.r12 = (uint64_t)entry, .r13 = (uint64_t)arg, .rip = (uint64_t)entry_thread_start};
 	thread->kernel_rsp = (uint64_t)frame;
 }
 

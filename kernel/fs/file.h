@@ -28,7 +28,7 @@ struct io_buffer {
 	uint64_t address;
 	bool user;
 };
-int io_read_from(const struct io_buffer *buffer, uint64_t offset, void *to, uint64_t bytes);	   /* 0 or -EFAULT */
+int io_read_from(const struct io_buffer *buffer, uint64_t offset, void *to, uint64_t bytes); /* 0 or -EFAULT */
 int io_write_to(const struct io_buffer *buffer, uint64_t offset, const void *from, uint64_t bytes);
 
 /* Any may be NULL: then the call gives what Linux gives for such a file (EINVAL, ESPIPE, ENOTTY, ...).
@@ -43,8 +43,9 @@ struct file_ops {
 	int64_t (*seek)(struct file *file, int64_t offset, int whence);
 	int (*fsync)(struct file *file, bool data_only);
 	/* Entries from file->position on; emit returns false when the buffer is full. */
-	int (*readdir)(struct file *file, bool (*emit)(void *context, const char *name, unsigned length, uint64_t ino,
-						       unsigned type, uint64_t next_position),
+	int (*readdir)(struct file *file,
+		       bool (*emit)(void *context, const char *name, unsigned length, uint64_t ino, unsigned type,
+				    uint64_t next_position),
 		       void *context);
 	/* The cache that mmap maps (inode's by default if NULL and the inode is a regular file), or a
 	 * -errno. */
@@ -62,9 +63,9 @@ struct file {
 	struct inode *inode;   /* may be NULL for anonymous files */
 	struct dentry *dentry; /* may be NULL */
 	uint64_t position;
-	void *data; /* the implementation's */
+	void *data;                /* the implementation's */
 	struct list epoll_watches; /* epoll entries that watch this file (kernel/fs/epoll.c) */
-	int owner; /* F_SETOWN */
+	int owner;                 /* F_SETOWN */
 };
 
 /* A file without a name in the tree (pipe, eventfd, ...): one reference. `inode` (consumed) may be

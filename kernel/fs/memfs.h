@@ -15,8 +15,8 @@ struct memfs_inode {
 	struct dir_list lower_names; /* of a directory, once it was listed */
 	bool listed;
 	bool xattrs_loaded; /* those of the lower inode are in `xattrs` */
-	bool dirty;   /* differs from the lower one: must not be forgotten; holds a reference to itself */
-	char *target; /* text of a symbolic link */
+	bool dirty;         /* differs from the lower one: must not be forgotten; holds a reference to itself */
+	char *target;       /* text of a symbolic link */
 	struct memfs_xattr *xattrs;
 	const struct memfs_fixed *fixed; /* INODE_LAZY: names to make */
 };

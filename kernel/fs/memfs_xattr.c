@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Extended attributes of files in memory (xattr(7)). Those of a lower inode are taken over when they are first asked for. */
+/* Extended attributes of files in memory (xattr(7)). Those of a lower inode are taken over when they are first asked
+ * for. */
 #include "kernel/fs/overlay.h"
 
 struct memfs_xattr {

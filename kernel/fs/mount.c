@@ -130,7 +130,8 @@ static int mount_root(void)
 	else if (mount->flags & LAMPO_MOUNT_OVERLAY)
 		result = overlay_host_new(mount->device, mount->node, &super);
 	else
-		result = virtiofs_new(mount->device, mount->node, mount->flags & LAMPO_MOUNT_READ_ONLY, "lampo", &super);
+		result =
+		    virtiofs_new(mount->device, mount->node, mount->flags & LAMPO_MOUNT_READ_ONLY, "lampo", &super);
 	return result < 0 ? result : super_mount(super, NULL);
 }
 

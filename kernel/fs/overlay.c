@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The overlay (kernel/fs/overlay.h). Whatever is changed stays in guest memory; nothing is copied up, an inode just goes
- * on with the pages and attributes that it has.
+ * The overlay (kernel/fs/overlay.h). Whatever is changed stays in guest memory; nothing is copied up, an inode just
+ * goes on with the pages and attributes that it has.
  */
 #include "kernel/fs/overlay.h"
 

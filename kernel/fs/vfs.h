@@ -191,8 +191,8 @@ struct super {
 	uint32_t flags;              /* SUPER_* */
 	struct dentry *root, *point; /* point: NULL for the root of the tree */
 	uint64_t next_ino;
-	uint32_t device;    /* virtio device */
-	uint64_t root_node; /* FUSE node id */
+	uint32_t device;               /* virtio device */
+	uint64_t root_node;            /* FUSE node id */
 	const struct lower_ops *lower; /* of an overlay */
 	/* 0: the dentry is still right (or was made so); -ESTALE: look it up again. May sleep. */
 	int (*revalidate)(struct dentry *dentry, const char *rest);

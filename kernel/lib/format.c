@@ -66,7 +66,7 @@ static void put_number(struct output *out, struct spec *spec, uint64_t value, un
 
 static const char *parse_spec(struct spec *spec, const char *f, va_list *args)
 {
-	*spec = (struct spec){ .precision = -1 };
+	*spec = (struct spec){.precision = -1};
 	for (;; f++) {
 		if (*f == '-')
 			spec->left = true;
@@ -102,7 +102,7 @@ static const char *parse_spec(struct spec *spec, const char *f, va_list *args)
 
 int kvsnprintf(char *to, size_t size, const char *format, va_list given)
 {
-	struct output out = { to, size, 0 };
+	struct output out = {to, size, 0};
 	struct spec spec;
 	va_list args;
 

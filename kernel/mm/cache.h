@@ -36,17 +36,17 @@ struct cache_ops {
 
 struct cache {
 	const struct cache_ops *ops;
-	void *owner;          /* the inode */
-	void *root;           /* radix tree */
-	uint64_t pages;       /* number cached */
-	uint64_t size;        /* of the file in bytes: the owner keeps it; pages beyond do not exist */
+	void *owner;               /* the inode */
+	void *root;                /* radix tree */
+	uint64_t pages;            /* number cached */
+	uint64_t size;             /* of the file in bytes: the owner keeps it; pages beyond do not exist */
 	struct cache_extent image; /* what locate() found last */
-	struct list mappings; /* shared and private mappings of the file, for truncation (mm's) */
-	struct list node;     /* caches with pages, for reclaim */
-	uint32_t generation;  /* counts removals: what was read before one may be stale */
-	uint8_t height;       /* of the tree; 0: empty */
-	uint8_t window;       /* pages to read ahead when reads are sequential */
-	uint32_t next_index;  /* where a sequential read would go on */
+	struct list mappings;      /* shared and private mappings of the file, for truncation (mm's) */
+	struct list node;          /* caches with pages, for reclaim */
+	uint32_t generation;       /* counts removals: what was read before one may be stale */
+	uint8_t height;            /* of the tree; 0: empty */
+	uint8_t window;            /* pages to read ahead when reads are sequential */
+	uint32_t next_index;       /* where a sequential read would go on */
 };
 
 void cache_init(struct cache *cache, const struct cache_ops *ops, void *owner);
@@ -63,7 +63,8 @@ int cache_get_for_write(struct cache *cache, uint64_t index, struct page **page)
 /* How many pages from `index` on lie one after another in the image, at most `limit`, and where: byte *offset. 0: none;
  * -errno of locate(). What the tree has in their place does not count. */
 int cache_image_run(struct cache *cache, uint64_t index, unsigned limit, uint64_t *offset);
-/* Before pages around `index` are asked for: has those of [first, last] that lie with it in the image verified at once. */
+/* Before pages around `index` are asked for: has those of [first, last] that lie with it in the image verified at once.
+ */
 void cache_verify_around(struct cache *cache, uint64_t index, uint64_t first, uint64_t last);
 /* The page as above, but the caller will overwrite it wholly: not read from the backing store. */
 int cache_get_for_overwrite(struct cache *cache, uint64_t index, struct page **page);
@@ -81,7 +82,10 @@ uint64_t cache_reclaim(uint64_t wanted);
  * user_prepare() has made present may be gone afterwards. */
 uint64_t cache_reclaim_mapped(uint64_t wanted);
 /* Pages may lie in the image. */
-static inline bool cache_in_image(const struct cache *cache) { return cache->ops != NULL && cache->ops->locate != NULL; }
+static inline bool cache_in_image(const struct cache *cache)
+{
+	return cache->ops != NULL && cache->ops->locate != NULL;
+}
 /* The pages are all there is, none is ever read or given up: a mapping may be writable without telling. */
 bool cache_is_memory(const struct cache *cache);
 

@@ -16,7 +16,8 @@
 
 #define ANONYMOUS_PAGES 16u /* mapped at the first fault; doubles while faults are sequential */
 #define FILE_PAGES 32u
-/* Of the image, pages that are verified cost nothing, and those that are not some 2 us each of waiting for the monitor. */
+/* Of the image, pages that are verified cost nothing, and those that are not some 2 us each of waiting for the monitor.
+ */
 #define IMAGE_PAGES 64u
 #define VERIFY_PAGES 16u
 #define COPY_PAGES 32u

@@ -57,7 +57,8 @@ void page_init(void)
 uint32_t page_frame(const struct page *page)
 {
 	if (page_is_image(page))
-		return (uint32_t)(IMAGE_FRAME + ((uint64_t)((const uint8_t *)page - (const uint8_t *)image_base()) >> PAGE_SHIFT));
+		return (uint32_t)(IMAGE_FRAME +
+				  ((uint64_t)((const uint8_t *)page - (const uint8_t *)image_base()) >> PAGE_SHIFT));
 	uint64_t gpa = arch_virt_to_phys(page);
 	uint32_t frame = (uint32_t)(gpa >> PAGE_SHIFT);
 	if (frame < state.early_end)

@@ -8,7 +8,8 @@
 struct posix_timer;
 
 /* notify: SIGEV_SIGNAL, SIGEV_NONE or SIGEV_THREAD_ID (then `target`). -EINVAL, -EAGAIN. */
-int posix_timer_new(int32_t clock, int notify, int signal, struct thread *target, uint64_t value, struct posix_timer **timer);
+int posix_timer_new(int32_t clock, int notify, int signal, struct thread *target, uint64_t value,
+		    struct posix_timer **timer);
 struct posix_timer *posix_timer_find(int id);
 void posix_timer_delete(struct posix_timer *timer);
 int posix_timer_id(const struct posix_timer *timer);

@@ -26,7 +26,7 @@ struct pending_signal {
 	siginfo_t info;
 };
 struct signal_queue {
-	uint64_t set; /* bit n - 1 = signal n */
+	uint64_t set;      /* bit n - 1 = signal n */
 	struct list queue; /* pending_signal */
 	unsigned count;
 };
@@ -47,9 +47,9 @@ struct posix_timer;
 
 /* A timer on the CPU time of a process or thread (kernel/proc/cpu_timer.c). */
 struct cpu_timer {
-	struct list node; /* process->cpu_timers */
-	struct thread *thread; /* NULL: the whole process */
-	uint64_t next_ns; /* of CPU time */
+	struct list node;                      /* process->cpu_timers */
+	struct thread *thread;                 /* NULL: the whole process */
+	uint64_t next_ns;                      /* of CPU time */
 	void (*fire)(struct cpu_timer *timer); /* not queued any more; may start it again */
 };
 
@@ -69,7 +69,7 @@ struct process {
 	struct signal_queue signals; /* sent to the process */
 	struct credentials credentials;
 	struct rlimit limits[RLIM_NLIMITS];
-	struct wait_queue child_wait; /* waitpid, and threads of an exiting process */
+	struct wait_queue child_wait;  /* waitpid, and threads of an exiting process */
 	struct wait_queue signal_wait; /* signalfd and sigtimedwait of any thread */
 	struct list posix_timers;
 	int posix_timer_next;
@@ -79,17 +79,17 @@ struct process {
 	} itimers[3];
 	struct timer itimer_real;
 	struct cpu_timer itimer_cpu[2]; /* VIRTUAL, PROF */
-	struct file *executable; /* for /proc/self/exe; may be NULL */
+	struct file *executable;        /* for /proc/self/exe; may be NULL */
 	char comm[16];
 	bool exiting, zombie;
 	bool stopped, stop_reported, continue_reported; /* by SIGSTOP and the like */
-	struct wait_queue stop_wait; /* stopped threads */
-	int exit_signal; /* to the parent; SIGCHLD */
-	int exit_status; /* as waitpid gives it */
-	uint64_t start_ns; /* CLOCK_MONOTONIC */
-	uint64_t cpu_user_ns, cpu_system_ns; /* of threads that ended */
-	uint64_t child_cpu_ns; /* of children waited for */
-	uint64_t context_switches; /* of threads that ended */
+	struct wait_queue stop_wait;                    /* stopped threads */
+	int exit_signal;                                /* to the parent; SIGCHLD */
+	int exit_status;                                /* as waitpid gives it */
+	uint64_t start_ns;                              /* CLOCK_MONOTONIC */
+	uint64_t cpu_user_ns, cpu_system_ns;            /* of threads that ended */
+	uint64_t child_cpu_ns;                          /* of children waited for */
+	uint64_t context_switches;                      /* of threads that ended */
 	uint32_t personality;
 	bool dumpable, no_new_privs, keep_caps, child_subreaper;
 	int parent_death_signal;
@@ -105,30 +105,30 @@ enum thread_state {
 
 struct thread {
 	/* For kernel/entry/: offsets are bound by static assertions there. */
-	uint64_t kernel_rsp;	/* saved by arch_switch */
+	uint64_t kernel_rsp; /* saved by arch_switch */
 	uint64_t kernel_stack_top;
 	uint64_t fs_base;
-	void *xsave;		/* 64-byte aligned, boot_info->xsave_bytes */
+	void *xsave; /* 64-byte aligned, boot_info->xsave_bytes */
 	struct process *process;
-	uint32_t work;		/* THREAD_WORK_*: looked at on every way out to the program */
+	uint32_t work; /* THREAD_WORK_*: looked at on every way out to the program */
 
 	int tid;
 	enum thread_state state;
 	struct list process_node, run_node;
-	unsigned cpu; /* on which it runs or ran last */
+	unsigned cpu;      /* on which it runs or ran last */
 	uint64_t affinity; /* bit per vCPU */
 	int nice, policy, rt_priority;
 	uint64_t slice_end_ns, run_start_ns, cpu_ns;
 	uint64_t vruntime_ns; /* CPU time weighted by nice: the scheduler's order */
-	uint64_t woke_ns; /* when it last made another thread runnable; 0: not since it slept */
-	uint8_t hands_over; /* how often in a row it then slept at once */
+	uint64_t woke_ns;     /* when it last made another thread runnable; 0: not since it slept */
+	uint8_t hands_over;   /* how often in a row it then slept at once */
 	bool reset_on_fork;
 	uint64_t timer_slack_ns;
 
 	uint64_t signal_mask, saved_mask; /* saved_mask: of sigsuspend, ppoll, ... */
-	bool restore_mask;   /* on the way out */
-	bool temporary_mask; /* between signal_temporary_mask() and its end */
-	struct signal_queue signals; /* sent to this thread */
+	bool restore_mask;                /* on the way out */
+	bool temporary_mask;              /* between signal_temporary_mask() and its end */
+	struct signal_queue signals;      /* sent to this thread */
 	stack_t altstack;
 	struct k_siginfo_fault { /* of the fault being delivered */
 		int signal, code;
@@ -151,11 +151,11 @@ struct thread {
 	bool strace_open; /* the call's line has been begun */
 };
 
-#define THREAD_WORK_SIGNAL 1u	   /* a signal may be deliverable */
-#define THREAD_WORK_RESCHEDULE 2u  /* the time slice is over or a better thread waits */
-#define THREAD_WORK_EXIT 4u	   /* the process is going: die */
-#define THREAD_WORK_STRACE 8u	   /* every call goes the slow way */
-#define THREAD_WORK_TIMER 16u	   /* an interrupt must be armed before the program runs */
+#define THREAD_WORK_SIGNAL 1u     /* a signal may be deliverable */
+#define THREAD_WORK_RESCHEDULE 2u /* the time slice is over or a better thread waits */
+#define THREAD_WORK_EXIT 4u       /* the process is going: die */
+#define THREAD_WORK_STRACE 8u     /* every call goes the slow way */
+#define THREAD_WORK_TIMER 16u     /* an interrupt must be armed before the program runs */
 
 /* Results of system calls that a signal may restart; never seen by programs. */
 #define ERESTARTSYS 512
@@ -220,7 +220,7 @@ void signal_queue_flush(struct signal_queue *queue, uint64_t set);
 void signal_child_changed(struct process *child, int code);
 /* SIGPIPE for a write that gets EPIPE. */
 void signal_pipe(void);
-#define signal_bit(n) (1ull << ((n) - 1))
+#define signal_bit(n) (1ull << ((n)-1))
 /* On the way out, with THREAD_WORK_*: deliver signals, reschedule, die. */
 void thread_work(struct regs *regs);
 
@@ -228,9 +228,9 @@ void thread_work(struct regs *regs);
 void sched_init_cpu(unsigned cpu); /* the calling context becomes the vCPU's idle thread */
 _Noreturn void sched_idle_loop(void);
 void sched_add(struct thread *thread); /* make runnable; picks a vCPU and kicks it if it must */
-void sched_block(void);		       /* current is not RUNNING any more: run something else */
-void sched_yield_kernel(void);	       /* let others run, stay runnable */
-void sched_preempt(void);	       /* THREAD_WORK_RESCHEDULE: the first in the queue runs, perhaps again the same */
+void sched_block(void);                /* current is not RUNNING any more: run something else */
+void sched_yield_kernel(void);         /* let others run, stay runnable */
+void sched_preempt(void);              /* THREAD_WORK_RESCHEDULE: the first in the queue runs, perhaps again the same */
 /* An interrupt came while a program ran (or is noticed on the way out): timers, slices, device
  * events, monitor's signals. */
 void sched_interrupt(void);

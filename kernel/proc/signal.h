@@ -22,7 +22,8 @@ void posix_timer_signal_taken(siginfo_t *info);
 
 /* signal_frame.c: lays the frame of `signal` on the program's stack and makes *regs enter the
  * handler; mask: what sigreturn will restore. -EFAULT: no room. */
-int signal_frame_push(struct regs *regs, int signal, const struct k_sigaction *action, const siginfo_t *info, uint64_t mask);
+int signal_frame_push(struct regs *regs, int signal, const struct k_sigaction *action, const siginfo_t *info,
+		      uint64_t mask);
 /* The frame at the program's rsp back into *regs, mask and alternate stack; -EFAULT if it is malformed. */
 int signal_frame_pop(struct regs *regs);
 bool signal_on_altstack(const stack_t *stack, uint64_t rsp);

@@ -35,19 +35,19 @@ unsigned wait_wake(struct wait_queue *queue, uint32_t events, unsigned limit);
 int wait_sleep(struct waiter *waiter, uint64_t deadline_ns, bool interruptible);
 
 /* while (!condition) sleep; for conditions that wait_wake(queue) announces. Result as above. */
-#define wait_until(queue, condition, deadline_ns, interruptible) \
-	({ \
-		int wait_result_ = 0; \
-		while (!(condition)) { \
-			struct waiter waiter_; \
-			waiter_init(&waiter_); \
-			wait_add((queue), &waiter_); \
-			wait_result_ = wait_sleep(&waiter_, (deadline_ns), (interruptible)); \
-			wait_remove(&waiter_); \
-			if (wait_result_ != 0) \
-				break; \
-		} \
-		wait_result_; \
+#define wait_until(queue, condition, deadline_ns, interruptible)                                                       \
+	({                                                                                                             \
+		int wait_result_ = 0;                                                                                  \
+		while (!(condition)) {                                                                                 \
+			struct waiter waiter_;                                                                         \
+			waiter_init(&waiter_);                                                                         \
+			wait_add((queue), &waiter_);                                                                   \
+			wait_result_ = wait_sleep(&waiter_, (deadline_ns), (interruptible));                           \
+			wait_remove(&waiter_);                                                                         \
+			if (wait_result_ != 0)                                                                         \
+				break;                                                                                 \
+		}                                                                                                      \
+		wait_result_;                                                                                          \
 	})
 
 /* A lock that may be held while sleeping. */

@@ -77,8 +77,8 @@ static void report_counts(void)
 	page_statistics(&pages);
 	klog("lampo: %lu system calls; %lu pages mapped, %lu present after %lu faults, %lu of which read a file",
 	     syscall_statistics.calls, mm->mapped_pages, mm->resident_pages, mm->faults, mm->faults_major);
-	klog("lampo: of %lu pages of memory %lu are free, %lu hold files, %lu are the kernel's own", pages.total, pages.free,
-	     pages.cached, pages.kernel);
+	klog("lampo: of %lu pages of memory %lu are free, %lu hold files, %lu are the kernel's own", pages.total,
+	     pages.free, pages.cached, pages.kernel);
 	if (image_bytes() != 0)
 		klog("lampo: %lu of the image's %lu blocks were waited for in %lu requests", image_statistics.blocks,
 		     image_bytes() >> PAGE_SHIFT, image_statistics.requests);

@@ -15,8 +15,8 @@ struct syscall_args {
 };
 
 /* Defines (and first declares) sys_<name>: returns the result or -errno. Called with the kernel lock. */
-#define SYSCALL(name) \
-	int64_t sys_##name(const struct syscall_args *args); \
+#define SYSCALL(name)                                                                                                  \
+	int64_t sys_##name(const struct syscall_args *args);                                                           \
 	int64_t sys_##name(const struct syscall_args *args)
 #define SYSCALL_UNUSED_ARGS ((void)args)
 

@@ -43,7 +43,7 @@ struct fuse_segment {
 };
 /* opcode and nodeid go into the header; `in` segments follow it; the reply's payload fills `out` in
  * order. Returns payload bytes received, or the server's -errno. */
-int64_t fuse_request(unsigned device, uint32_t opcode, uint64_t nodeid, const struct fuse_segment *in, unsigned in_count,
-		     const struct fuse_segment *out, unsigned out_count);
+int64_t fuse_request(unsigned device, uint32_t opcode, uint64_t nodeid, const struct fuse_segment *in,
+		     unsigned in_count, const struct fuse_segment *out, unsigned out_count);
 
 #endif

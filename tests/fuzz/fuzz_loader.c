@@ -20,7 +20,8 @@ static void segment_check(const struct image_segment *segment, size_t bytes)
 {
 	must(segment->offset <= bytes && segment->file_bytes <= bytes - segment->offset);
 	must(segment->file_bytes <= segment->memory_bytes && segment->memory_bytes <= LOADER_IMAGE_MAX);
-	must(segment->va >= LAMPO_VA_KERNEL && segment->va + segment->memory_bytes <= LAMPO_VA_KERNEL + LOADER_IMAGE_MAX);
+	must(segment->va >= LAMPO_VA_KERNEL &&
+	     segment->va + segment->memory_bytes <= LAMPO_VA_KERNEL + LOADER_IMAGE_MAX);
 }
 
 #define TEXT_OFFSET 4096u

@@ -25,14 +25,15 @@
 
 static int check_failed; /* raised with atomics: threads check too */
 
-__attribute__((unused)) static void check_fail(const char *file, int line, const char *text, long long got, bool has_got)
+__attribute__((unused)) static void check_fail(const char *file, int line, const char *text, long long got,
+					       bool has_got)
 {
 	int e = errno;
 
 	__atomic_add_fetch(&check_failed, 1, __ATOMIC_RELAXED);
 	if (has_got)
-		printf("%s:%d: failed: %s (got %lld = %#llx, errno %d %s)\n", file, line, text, got, (unsigned long long)got,
-		       e, strerror(e));
+		printf("%s:%d: failed: %s (got %lld = %#llx, errno %d %s)\n", file, line, text, got,
+		       (unsigned long long)got, e, strerror(e));
 	else
 		printf("%s:%d: failed: %s (errno %d %s)\n", file, line, text, e, strerror(e));
 	fflush(stdout);

@@ -36,7 +36,8 @@ static void *monotonic_everywhere(void *arg)
 			CHECK_EQ(now - seen, 0);
 			break;
 		}
-		while (seen < now && !__atomic_compare_exchange_n(&last, &seen, now, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		while (seen < now &&
+		       !__atomic_compare_exchange_n(&last, &seen, now, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			;
 	}
 	return NULL;
@@ -112,7 +113,8 @@ static void cpu_time(void)
 	sleep_ms(50);
 	CHECK(clock_ns(CLOCK_THREAD_CPUTIME_ID) - thread < 25000000);
 	CHECK_OK(getrusage(RUSAGE_SELF, &ru));
-	CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec > 5000);
+	CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec + ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec >
+	      5000);
 	CHECK(ru.ru_maxrss > 100);
 	CHECK_OK(getrusage(RUSAGE_THREAD, &ru));
 	CHECK_OK(getrusage(RUSAGE_CHILDREN, &ru));

@@ -85,12 +85,12 @@ int main(void)
 		check_child(tid, (uintptr_t)top, 4000 + round);
 
 		struct clone_args args = {
-			.flags = FLAGS,
-			.child_tid = (uintptr_t)&child_tid,
-			.parent_tid = (uintptr_t)&parent_tid,
-			.stack = (uintptr_t)stack,
-			.stack_size = (uintptr_t)top - (uintptr_t)stack,
-			.tls = (uintptr_t)tls,
+		    .flags = FLAGS,
+		    .child_tid = (uintptr_t)&child_tid,
+		    .parent_tid = (uintptr_t)&parent_tid,
+		    .stack = (uintptr_t)stack,
+		    .stack_size = (uintptr_t)top - (uintptr_t)stack,
+		    .tls = (uintptr_t)tls,
 		};
 		child_tid = 1;
 		tid = clone_raw(SYS_clone3, (long)&args, sizeof(args), 0, 0, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors: lowest number first, duplicates share position and flags, close-on-exec is each one's own, limits hold. */
+/* Descriptors: lowest number first, duplicates share position and flags, close-on-exec is each one's own, limits hold.
+ */
 #include "check.h"
 #include <sys/ioctl.h>
 #include <sys/resource.h>

@@ -169,7 +169,7 @@ int main(void)
 	run(appending);
 	FILE *log = fopen("log", "r");
 	char line[128];
-	int lines = 0, counts[THREADS] = { 0 };
+	int lines = 0, counts[THREADS] = {0};
 	while (log != NULL && fgets(line, sizeof(line), log) != NULL) {
 		CHECK_EQ(strlen(line), 48);
 		for (int i = 1; i < 47; i++)

@@ -157,14 +157,14 @@ static void wake_op(void)
 	word = second = 0;
 	waiters_start(w, 2);
 	/* second += 7; wake one of word, and one of second as its old value was 0. */
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &second,
-		       FUTEX_OP(FUTEX_OP_ADD, 7, FUTEX_OP_CMP_EQ, 0)),
-		 2);
+	CHECK_EQ(
+	    futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &second, FUTEX_OP(FUTEX_OP_ADD, 7, FUTEX_OP_CMP_EQ, 0)),
+	    2);
 	CHECK_EQ(second, 7);
 	waiters_join(w, 2);
-	CHECK_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &second,
-		       FUTEX_OP(FUTEX_OP_SET, 3, FUTEX_OP_CMP_GT, 100)),
-		 0);
+	CHECK_EQ(
+	    futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, (void *)1, &second, FUTEX_OP(FUTEX_OP_SET, 3, FUTEX_OP_CMP_GT, 100)),
+	    0);
 	CHECK_EQ(second, 3);
 }
 

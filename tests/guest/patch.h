@@ -34,13 +34,13 @@ enum pattern {
 	MOV_LONGGAP, /* b8 imm32; a jump over bytes; 0f 05 */
 	XOR_READ,    /* 31 c0; 0f 05: number 0 */
 	REGISTER,    /* mov %rdi,%rax; arguments move down; 0f 05: musl's syscall_cp, Go */
-	STACK,	     /* 48 8b 44 24 08; 0f 05: Go's old ABI */
+	STACK,       /* 48 8b 44 24 08; 0f 05: Go's old ABI */
 	PUSH_POP,    /* 6a imm8; 58; 0f 05 */
 	PATTERNS
 };
 
 __attribute__((unused)) static const char *const pattern_names[PATTERNS] = {
-	"mov imm32", "mov imm64", "mov, gap", "mov, long gap", "xor", "register", "stack", "push pop"};
+    "mov imm32", "mov imm64", "mov, gap", "mov, long gap", "xor", "register", "stack", "push pop"};
 
 /* Emits a function: system call `nr` (the first argument for REGISTER, always 0 for XOR_READ). Returns its end. */
 __attribute__((unused)) static uint8_t *emit_call(uint8_t *at, enum pattern p, uint32_t nr)

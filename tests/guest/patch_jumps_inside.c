@@ -50,15 +50,15 @@ int main(void)
 	}
 	/* A loop that goes back to the syscall only: the number stays in another register. */
 	struct emitter e = {code + PAGE};
-	EMIT(&e, 0x53, 0x31, 0xdb);    /* push %rbx; xor %ebx, %ebx */
+	EMIT(&e, 0x53, 0x31, 0xdb); /* push %rbx; xor %ebx, %ebx */
 	EMIT(&e, 0xb8);
 	emit_u32(&e, SYS_getppid);
 	uint8_t *s = e.at;
-	EMIT(&e, 0x0f, 0x05);	       /* syscall */
-	EMIT(&e, 0x48, 0x89, 0xc1);    /* mov %rax, %rcx */
+	EMIT(&e, 0x0f, 0x05);       /* syscall */
+	EMIT(&e, 0x48, 0x89, 0xc1); /* mov %rax, %rcx */
 	EMIT(&e, 0xb8);
 	emit_u32(&e, SYS_getpid);
-	EMIT(&e, 0xff, 0xc3);	       /* inc %ebx */
+	EMIT(&e, 0xff, 0xc3); /* inc %ebx */
 	EMIT(&e, 0x81, 0xfb);
 	emit_u32(&e, 1000);
 	EMIT(&e, 0x7c, (uint8_t)(s - (e.at + 2)));

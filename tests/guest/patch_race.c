@@ -25,7 +25,8 @@ static void *body(void *arg)
 		}
 		code_fn f = (code_fn)(code + i * 40 + (i % 13));
 		for (int j = 0; j < 3; j++)
-			if (f(i % PATTERNS == REGISTER ? SYS_getpid : -1, 0, 0) != (i % PATTERNS == XOR_READ ? -EBADF : pid))
+			if (f(i % PATTERNS == REGISTER ? SYS_getpid : -1, 0, 0) !=
+			    (i % PATTERNS == XOR_READ ? -EBADF : pid))
 				__atomic_add_fetch(&bad, 1, __ATOMIC_SEQ_CST);
 	}
 	return arg;

@@ -7,7 +7,7 @@
 
 struct regs {
 	uint64_t rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15, rax, flags, rsp_before, rsp_after;
-	uint64_t zone[16];	/* the red zone, lowest first */
+	uint64_t zone[16]; /* the red zone, lowest first */
 	uint8_t xmm[16][32];
 	uint32_t mxcsr, pad;
 };
@@ -128,8 +128,8 @@ static void emit_site(uint8_t *at, int kind, uint32_t nr)
 
 static void compare(const struct regs *in, const struct regs *out, int kind, int round, long want)
 {
-	static const char *const names[] = {"rbx", NULL, "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", NULL, "r12",
-					    "r13", "r14", "r15"};
+	static const char *const names[] = {"rbx", NULL,  "rdx", "rsi", "rdi", "rbp", "r8",
+					    "r9",  "r10", NULL,  "r12", "r13", "r14", "r15"};
 	const uint64_t *a = &in->rbx, *b = &out->rbx;
 	bool bad = false;
 
@@ -179,7 +179,8 @@ int main(void)
 	static const struct {
 		uint32_t nr;
 		bool df;
-	} calls[] = {{SYS_getpid, false}, {SYS_getppid, true}, {SYS_clock_gettime, false}, {SYS_futex, false}, {999, true}};
+	} calls[] = {
+	    {SYS_getpid, false}, {SYS_getppid, true}, {SYS_clock_gettime, false}, {SYS_futex, false}, {999, true}};
 	for (int kind = 0; kind < 4; kind++)
 		for (size_t c = 0; c < countof(calls); c++) {
 			uint8_t *site = code + kind * 1024 + c * 128;
@@ -194,10 +195,10 @@ int main(void)
 				/* Arguments that fail in the kernel in a known way. */
 				in.rdi = 12345;
 				in.rsi = 999;
-				long want = calls[c].nr == SYS_getpid	 ? getpid()
+				long want = calls[c].nr == SYS_getpid    ? getpid()
 					    : calls[c].nr == SYS_getppid ? getppid()
-					    : calls[c].nr == 999	 ? -ENOSYS
-					    : calls[c].nr == SYS_futex	 ? -ENOSYS
+					    : calls[c].nr == 999         ? -ENOSYS
+					    : calls[c].nr == SYS_futex   ? -ENOSYS
 									 : -EINVAL;
 				if (round == 0) {
 					if (run_site_return == 0) { /* learn the address with a plain jump */

@@ -25,8 +25,10 @@ int main(void)
 	sigset_t usr1, none;
 
 	NEED(pipe(fd) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
-	struct pollfd p[5] = {{.fd = fd[0], .events = POLLIN}, {.fd = fd[1], .events = POLLOUT},
-			      {.fd = -1, .events = POLLIN}, {.fd = 999, .events = POLLIN},
+	struct pollfd p[5] = {{.fd = fd[0], .events = POLLIN},
+			      {.fd = fd[1], .events = POLLOUT},
+			      {.fd = -1, .events = POLLIN},
+			      {.fd = 999, .events = POLLIN},
 			      {.fd = file, .events = POLLIN | POLLOUT}};
 	CHECK_EQ(poll(p, 5, 0), 3);
 	CHECK_EQ(p[0].revents, 0);

@@ -132,7 +132,8 @@ int main(int argc, char **argv)
 	CHECK_EQ(atoi(target), getpid());
 
 	slurp("/proc/self/status");
-	const char *pid = strstr(text, "\nPid:\t"), *threads = strstr(text, "\nThreads:\t"), *uid = strstr(text, "\nUid:\t");
+	const char *pid = strstr(text, "\nPid:\t"), *threads = strstr(text, "\nThreads:\t"),
+		   *uid = strstr(text, "\nUid:\t");
 	CHECK(pid != NULL && atoi(pid + 6) == getpid());
 	CHECK(threads != NULL && atoi(threads + 10) == 1);
 	CHECK(uid != NULL && atoi(uid + 6) == (int)getuid());

@@ -75,9 +75,14 @@ int main(void)
 	double load;
 	CHECK_EQ(sscanf(text, "%lf", &load), 1);
 
-	static const char *const files[] = {"/proc/mounts", "/proc/filesystems", "/proc/sys/kernel/pid_max",
-					    "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/random/boot_id",
-					    "/proc/sys/vm/max_map_count", "/proc/sys/kernel/hostname", "/proc/sys/fs/file-max"};
+	static const char *const files[] = {"/proc/mounts",
+					    "/proc/filesystems",
+					    "/proc/sys/kernel/pid_max",
+					    "/proc/sys/vm/overcommit_memory",
+					    "/proc/sys/kernel/random/boot_id",
+					    "/proc/sys/vm/max_map_count",
+					    "/proc/sys/kernel/hostname",
+					    "/proc/sys/fs/file-max"};
 	for (size_t i = 0; i < countof(files); i++)
 		CHECK(slurp(files[i]) > 0);
 	slurp("/proc/sys/kernel/random/uuid");

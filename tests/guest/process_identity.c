@@ -38,8 +38,9 @@ int main(void)
 	CHECK_ERR(waitid(P_ALL, 0, &info, WEXITED), ECHILD);
 	CHECK_ERR(waitpid(-1, NULL, 0x4000000), EINVAL);
 
-	static const int limits[] = {RLIMIT_NOFILE, RLIMIT_STACK, RLIMIT_AS, RLIMIT_DATA, RLIMIT_CORE, RLIMIT_CPU,
-				     RLIMIT_FSIZE, RLIMIT_NPROC, RLIMIT_MEMLOCK, RLIMIT_SIGPENDING, RLIMIT_NICE};
+	static const int limits[] = {RLIMIT_NOFILE,  RLIMIT_STACK,      RLIMIT_AS,    RLIMIT_DATA,
+				     RLIMIT_CORE,    RLIMIT_CPU,        RLIMIT_FSIZE, RLIMIT_NPROC,
+				     RLIMIT_MEMLOCK, RLIMIT_SIGPENDING, RLIMIT_NICE};
 	for (size_t i = 0; i < countof(limits); i++) {
 		CHECK_OK(getrlimit((__rlimit_resource_t)limits[i], &lim));
 		CHECK(lim.rlim_cur <= lim.rlim_max);

@@ -11,7 +11,7 @@ __attribute__((target("avx"))) static void trash_avx(void)
 {
 	__asm__ volatile("vpcmpeqd %%xmm0, %%xmm0, %%xmm0; vinsertf128 $1, %%xmm0, %%ymm0, %%ymm0\n"
 			 "vmovaps %%ymm0, %%ymm1; vmovaps %%ymm0, %%ymm7; vmovaps %%ymm0, %%ymm15\n" ::
-				 : "xmm0", "xmm1", "xmm7", "xmm15");
+			     : "xmm0", "xmm1", "xmm7", "xmm15");
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)
@@ -27,14 +27,14 @@ static void on_signal(int sig, siginfo_t *info, void *context)
 	__asm__ volatile("ldmxcsr %0" : : "m"(csr));
 	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm7, %%xmm7; "
 			 "pcmpeqd %%xmm15, %%xmm15" ::
-				 : "xmm0", "xmm1", "xmm7", "xmm15");
+			     : "xmm0", "xmm1", "xmm7", "xmm15");
 	if (have_avx)
 		trash_avx();
 	__asm__ volatile("mov $-1, %%rax; mov %%rax, %%rbx; mov %%rax, %%rcx; mov %%rax, %%rdx; mov %%rax, %%rsi\n"
 			 "mov %%rax, %%rdi; mov %%rax, %%r8; mov %%rax, %%r9; mov %%rax, %%r10; mov %%rax, %%r11\n"
 			 "mov %%rax, %%r12; mov %%rax, %%r13; mov %%rax, %%r14; mov %%rax, %%r15; std; cld" ::
-				 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-				   "r15", "cc");
+			     : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+			       "r15", "cc");
 }
 
 /* Spins until a signal came, with a pattern in every general register and below the stack pointer. */
@@ -67,29 +67,31 @@ static uint64_t spin_general(void)
 			 "4:\n"
 			 : "=&a"(bad)
 			 : "m"(hits_at)
-			 : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "cc",
-			   "memory");
+			 : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+			   "cc", "memory");
 	return bad;
 }
 
 /* The same with the x87 and SSE state. */
 static void spin_vectors(void)
 {
-	static const uint64_t pattern[4] = {0x0123456789abcdef, 0xfedcba9876543210, 0x1122334455667788, 0x99aabbccddeeff00};
+	static const uint64_t pattern[4] = {0x0123456789abcdef, 0xfedcba9876543210, 0x1122334455667788,
+					    0x99aabbccddeeff00};
 	uint64_t out[4][2];
 	double fp = 0;
 	uint32_t csr = 0x3f80, csr_out = 0;
 
-	__asm__ volatile("fninit; fld1; fldl2t\n"
-			 "ldmxcsr %[csr]\n"
-			 "movups (%[p]), %%xmm0; movups 16(%[p]), %%xmm1; movups (%[p]), %%xmm7; movups 16(%[p]), %%xmm15\n"
-			 "1: pause; cmpl $0, %[hits]; je 1b\n"
-			 "movups %%xmm0, (%[o]); movups %%xmm1, 16(%[o]); movups %%xmm7, 32(%[o]); movups %%xmm15, 48(%[o])\n"
-			 "stmxcsr %[csr_out]\n"
-			 "fstp %%st(0); fstpl %[fp]; fninit\n"
-			 : [csr_out] "=m"(csr_out), [fp] "=m"(fp)
-			 : [csr] "m"(csr), [p] "r"(pattern), [o] "r"(out), [hits] "m"(hits)
-			 : "xmm0", "xmm1", "xmm7", "xmm15", "memory", "cc");
+	__asm__ volatile(
+	    "fninit; fld1; fldl2t\n"
+	    "ldmxcsr %[csr]\n"
+	    "movups (%[p]), %%xmm0; movups 16(%[p]), %%xmm1; movups (%[p]), %%xmm7; movups 16(%[p]), %%xmm15\n"
+	    "1: pause; cmpl $0, %[hits]; je 1b\n"
+	    "movups %%xmm0, (%[o]); movups %%xmm1, 16(%[o]); movups %%xmm7, 32(%[o]); movups %%xmm15, 48(%[o])\n"
+	    "stmxcsr %[csr_out]\n"
+	    "fstp %%st(0); fstpl %[fp]; fninit\n"
+	    : [csr_out] "=m"(csr_out), [fp] "=m"(fp)
+	    : [csr] "m"(csr), [p] "r"(pattern), [o] "r"(out), [hits] "m"(hits)
+	    : "xmm0", "xmm1", "xmm7", "xmm15", "memory", "cc");
 	uint32_t dflt = 0x1f80;
 	__asm__ volatile("ldmxcsr %0" : : "m"(dflt));
 	CHECK(fp == 1.0);
@@ -100,7 +102,8 @@ static void spin_vectors(void)
 
 __attribute__((target("avx"))) static void spin_avx(void)
 {
-	static const uint64_t pattern[4] = {0x0123456789abcdef, 0xfedcba9876543210, 0x1122334455667788, 0x99aabbccddeeff00};
+	static const uint64_t pattern[4] = {0x0123456789abcdef, 0xfedcba9876543210, 0x1122334455667788,
+					    0x99aabbccddeeff00};
 	uint64_t out[2][4];
 
 	__asm__ volatile("vmovups (%[p]), %%ymm1; vmovups (%[p]), %%ymm15\n"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What does not exist says ENOSYS, a bad address EFAULT, and execve of what cannot run says why: the program goes on. */
+/* What does not exist says ENOSYS, a bad address EFAULT, and execve of what cannot run says why: the program goes on.
+ */
 #include "check.h"
 #include <sys/syscall.h>
 #include <sys/time.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mutexes of each kind, conditions, read-write locks, semaphores, barriers: exclusion under contention and time-outs. */
+/* Mutexes of each kind, conditions, read-write locks, semaphores, barriers: exclusion under contention and time-outs.
+ */
 #include "check.h"
 #include <pthread.h>
 #include <semaphore.h>

@@ -9,11 +9,11 @@
 
 struct image {
 	uintptr_t base; /* load bias */
-	const ElfW(Sym) *symbols;
+	const ElfW(Sym) * symbols;
 	const char *strings;
 	const uint32_t *hash;
-	const ElfW(Half) *versym;
-	const ElfW(Verdef) *verdef;
+	const ElfW(Half) * versym;
+	const ElfW(Verdef) * verdef;
 };
 
 static struct image image_open(uintptr_t at)
@@ -91,8 +91,9 @@ int main(void)
 	int (*cpu)(unsigned *, unsigned *, void *) = lookup(&im, "__vdso_getcpu");
 	NEED(gettime != NULL && timeofday != NULL && seconds != NULL && cpu != NULL);
 
-	static const clockid_t ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
-					CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_PROCESS_CPUTIME_ID};
+	static const clockid_t ids[] = {CLOCK_REALTIME,          CLOCK_MONOTONIC,        CLOCK_MONOTONIC_RAW,
+					CLOCK_REALTIME_COARSE,   CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME,
+					CLOCK_PROCESS_CPUTIME_ID};
 	for (size_t i = 0; i < countof(ids); i++) {
 		struct timespec a, b;
 		CHECK_EQ(gettime(ids[i], &a), 0);

@@ -37,14 +37,15 @@ int main(void)
 		return fail("map memory");
 	memcpy(mem, code, sizeof(code));
 	struct kvm_userspace_memory_region slot = {
-		.guest_phys_addr = 0x1000, .memory_size = 4096, .userspace_addr = (uintptr_t)mem};
+	    .guest_phys_addr = 0x1000, .memory_size = 4096, .userspace_addr = (uintptr_t)mem};
 	if (ioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot) < 0)
 		return fail("set the memory slot");
 	int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
 	if (vcpu < 0)
 		return fail("create a vCPU");
 	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
-	struct kvm_run *run = size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0) : MAP_FAILED;
+	struct kvm_run *run =
+	    size > 0 ? mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0) : MAP_FAILED;
 	if (run == MAP_FAILED)
 		return fail("map the vCPU");
 	struct kvm_sregs sregs;
@@ -58,7 +59,8 @@ int main(void)
 	if (ioctl(vcpu, KVM_RUN, 0) < 0)
 		return fail("run");
 	if (run->exit_reason != KVM_EXIT_IO || run->io.port != 0x3f8 || *((uint8_t *)run + run->io.data_offset) != 42) {
-		fprintf(stderr, "kvm_probe: ring 0 code ended with exit %u instead of its port write\n", run->exit_reason);
+		fprintf(stderr, "kvm_probe: ring 0 code ended with exit %u instead of its port write\n",
+			run->exit_reason);
 		return 1;
 	}
 	if (ioctl(vcpu, KVM_RUN, 0) < 0 || run->exit_reason != KVM_EXIT_HLT) {

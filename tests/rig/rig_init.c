@@ -327,10 +327,10 @@ static int command_serve(void)
 
 	while (!ended || ((fds[1] >= 0 || fds[2] >= 0) && idle_ms < DRAIN_MS)) {
 		struct pollfd p[4] = {
-			{.fd = inlen < sizeof(inbuf) / 2 ? port_fd : -1, .events = POLLIN},
-			{.fd = fds[1], .events = POLLIN},
-			{.fd = fds[2], .events = POLLIN},
-			{.fd = inlen > 0 ? fds[0] : -1, .events = POLLOUT},
+		    {.fd = inlen < sizeof(inbuf) / 2 ? port_fd : -1, .events = POLLIN},
+		    {.fd = fds[1], .events = POLLIN},
+		    {.fd = fds[2], .events = POLLIN},
+		    {.fd = inlen > 0 ? fds[0] : -1, .events = POLLOUT},
 		};
 		int n = poll(p, 4, 20);
 

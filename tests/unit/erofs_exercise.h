@@ -5,8 +5,8 @@
 
 #include "base/erofs.h"
 
-/* Visits up to `most` inodes from the root on. Whatever the reader says lies in the file is touched, so that a sanitizer sees what is not. The
- * number of errors that the reader reported; -1: it broke a promise. */
+/* Visits up to `most` inodes from the root on. Whatever the reader says lies in the file is touched, so that a
+ * sanitizer sees what is not. The number of errors that the reader reported; -1: it broke a promise. */
 int erofs_exercise(const struct erofs *fs, unsigned most);
 
 #endif

@@ -11,10 +11,11 @@
 /* Fresh RAM, an empty host directory; then fs_machine_start() boots the tree with it as root. */
 void fs_machine_reset(void);
 enum fs_machine_kind { FS_OVERLAY, FS_VOLUME, FS_VOLUME_READ_ONLY, FS_IMAGE };
-/* The root is an overlay over the directory, with IMAGE over nucleo_host_image; VOLUME kinds have the directory mounted on /vol too. */
+/* The root is an overlay over the directory, with IMAGE over nucleo_host_image; VOLUME kinds have the directory mounted
+ * on /vol too. */
 void fs_machine_start(enum fs_machine_kind kind);
 int fs_machine_try(enum fs_machine_kind kind); /* the result of fs_init() */
-void fs_machine_end(void); /* removes the host directory */
+void fs_machine_end(void);                     /* removes the host directory */
 
 extern uint64_t machine_now_ns;                                        /* CLOCK_MONOTONIC */
 extern unsigned mock_exchanges, mock_reads, mock_writes, mock_forgets; /* requests since the reset */

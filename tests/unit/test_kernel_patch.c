@@ -110,13 +110,13 @@ static void branches_and_relative_addresses_stay(void **state)
 		const char *code;
 		unsigned bytes;
 	} cases[] = {
-		{ "\x74\x05\x90\x90", 4 },	       /* je */
-		{ "\xe8\x00\x00\x00\x00", 5 },	       /* call */
-		{ "\x48\x8b\x05\x00\x00\x00\x00", 7 }, /* mov rip-relative */
-		{ "\x48\x8d\x3d\x00\x00\x00\x00", 7 }, /* lea rip-relative */
-		{ "\xff\x25\x00\x00\x00\x00", 6 },     /* jmp indirect */
-		{ "\x0f\x05\x90", 3 },		       /* another syscall */
-		{ "\x85\xc0\x78\x05", 4 },	       /* test; js */
+	    {"\x74\x05\x90\x90", 4},             /* je */
+	    {"\xe8\x00\x00\x00\x00", 5},         /* call */
+	    {"\x48\x8b\x05\x00\x00\x00\x00", 7}, /* mov rip-relative */
+	    {"\x48\x8d\x3d\x00\x00\x00\x00", 7}, /* lea rip-relative */
+	    {"\xff\x25\x00\x00\x00\x00", 6},     /* jmp indirect */
+	    {"\x0f\x05\x90", 3},                 /* another syscall */
+	    {"\x85\xc0\x78\x05", 4},             /* test; js */
 	};
 	struct patch_plan p;
 
@@ -140,13 +140,13 @@ static void truncated_code_is_left_alone(void **state)
 
 static void distance_puts_invalid_opcodes_at_boundaries(void **state)
 {
-	struct patch_plan p = { .boundaries = 1, .boundary = { 2 } };
+	struct patch_plan p = {.boundaries = 1, .boundary = {2}};
 
 	(void)state;
 	assert_true(patch_distance_fits(&p, 0x00000600));
 	assert_true(patch_distance_fits(&p, 0x12340612));
 	assert_false(patch_distance_fits(&p, 0x00060012));
-	p = (struct patch_plan){ .boundaries = 2, .boundary = { 2, 4 } };
+	p = (struct patch_plan){.boundaries = 2, .boundary = {2, 4}};
 	assert_true(patch_distance_fits(&p, 0x06000600));
 	assert_false(patch_distance_fits(&p, 0x00060600));
 }
@@ -154,16 +154,16 @@ static void distance_puts_invalid_opcodes_at_boundaries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(mov_before_the_call_is_replaced),
-		cmocka_unit_test(mov_of_another_number_is_not),
-		cmocka_unit_test(mov_to_r8_is_not_mov_to_eax),
-		cmocka_unit_test(glibc_read_is_patched_behind),
-		cmocka_unit_test(ret_with_padding_is_patched),
-		cmocka_unit_test(ret_before_the_next_function_is_left_alone),
-		cmocka_unit_test(short_instructions_have_more_boundaries),
-		cmocka_unit_test(branches_and_relative_addresses_stay),
-		cmocka_unit_test(truncated_code_is_left_alone),
-		cmocka_unit_test(distance_puts_invalid_opcodes_at_boundaries),
+	    cmocka_unit_test(mov_before_the_call_is_replaced),
+	    cmocka_unit_test(mov_of_another_number_is_not),
+	    cmocka_unit_test(mov_to_r8_is_not_mov_to_eax),
+	    cmocka_unit_test(glibc_read_is_patched_behind),
+	    cmocka_unit_test(ret_with_padding_is_patched),
+	    cmocka_unit_test(ret_before_the_next_function_is_left_alone),
+	    cmocka_unit_test(short_instructions_have_more_boundaries),
+	    cmocka_unit_test(branches_and_relative_addresses_stay),
+	    cmocka_unit_test(truncated_code_is_left_alone),
+	    cmocka_unit_test(distance_puts_invalid_opcodes_at_boundaries),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,7 +57,8 @@ static int setup(void **state)
 	assert_int_equal(mkdirat(fd, "rw", 0755), 0);
 	close(openat(fd, "ro/file", O_CREAT | O_WRONLY, 0644));
 	close(openat(fd, "secret", O_CREAT | O_WRONLY, 0644));
-	options = (struct options){.report_fd = -1, .control_fd = -1, .state_fd = -1, .lock_fd = -1, .root_fd = -1, .image_fd = -1};
+	options = (struct options){
+	    .report_fd = -1, .control_fd = -1, .state_fd = -1, .lock_fd = -1, .root_fd = -1, .image_fd = -1};
 	options.volumes[0] =
 	    (struct options_volume){.fd = openat(fd, "ro", O_PATH), .read_only = true, .target = "/ro"};
 	options.volumes[1] = (struct options_volume){.fd = openat(fd, "rw", O_PATH), .target = "/rw"};

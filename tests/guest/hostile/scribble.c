@@ -48,9 +48,29 @@ static uint64_t next(void)
 /* A number that somebody forgot to check. */
 static uint64_t nasty(void)
 {
-	static const uint64_t values[] = {0, 1, 2, 15, 16, 17, 4095, 4096, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000,
-					  0xffffffff, 0x100000000, LAMPO_GPA_MMIO, LAMPO_GPA_KERNEL, 0x7fffffffffffffff,
-					  0x8000000000000000, ~0ull, ~0ull - 4095, ~0ull - 15};
+	static const uint64_t values[] = {0,
+					  1,
+					  2,
+					  15,
+					  16,
+					  17,
+					  4095,
+					  4096,
+					  0x7fff,
+					  0x8000,
+					  0xffff,
+					  0x10000,
+					  0x7fffffff,
+					  0x80000000,
+					  0xffffffff,
+					  0x100000000,
+					  LAMPO_GPA_MMIO,
+					  LAMPO_GPA_KERNEL,
+					  0x7fffffffffffffff,
+					  0x8000000000000000,
+					  ~0ull,
+					  ~0ull - 4095,
+					  ~0ull - 15};
 	uint64_t r = next();
 
 	switch (r & 3) {
@@ -106,7 +126,8 @@ static void registers(void)
 		if (r & 2)
 			register_write(device, offset, (uint32_t)nasty(), width);
 		else
-			(void)*(volatile uint32_t *)(LAMPO_VA_MMIO + (uintptr_t)device * LAMPO_MMIO_STRIDE + (offset & ~3u));
+			(void)*(volatile uint32_t *)(LAMPO_VA_MMIO + (uintptr_t)device * LAMPO_MMIO_STRIDE +
+						     (offset & ~3u));
 	}
 }
 
@@ -163,8 +184,17 @@ static void boot_page(void)
 
 static void doorbells(void)
 {
-	static const unsigned numbers[] = {LAMPO_PORT_NOTIFY, LAMPO_PORT_KICK, LAMPO_PORT_TIMER, LAMPO_PORT_START_CPU, LAMPO_PORT_POPULATE,
-					   LAMPO_PORT_RELEASE, LAMPO_PORT_YIELD, LAMPO_PORT_LOG, 0x500, 0x53c, 0xffc};
+	static const unsigned numbers[] = {LAMPO_PORT_NOTIFY,
+					   LAMPO_PORT_KICK,
+					   LAMPO_PORT_TIMER,
+					   LAMPO_PORT_START_CPU,
+					   LAMPO_PORT_POPULATE,
+					   LAMPO_PORT_RELEASE,
+					   LAMPO_PORT_YIELD,
+					   LAMPO_PORT_LOG,
+					   0x500,
+					   0x53c,
+					   0xffc};
 	uintptr_t page = LAMPO_VA_MMIO + (LAMPO_GPA_DOORBELL - LAMPO_GPA_MMIO);
 
 	for (int i = 0; i < 15; i++) {
