@@ -39,8 +39,7 @@ struct watch {
 struct event {
 	struct list node;
 	uint32_t name_bytes; /* with padding, 0: no name */
-	struct inotify_event head;
-	char name[];
+	struct inotify_event head; /* ends with the name */
 };
 
 static void event_add(struct inotify_queue *queue, int wd, uint32_t mask, uint32_t cookie, const char *name)
@@ -52,7 +51,7 @@ static void event_add(struct inotify_queue *queue, int wd, uint32_t mask, uint32
 		/* The same event twice in a row is told once. */
 		struct event *last = list_entry(queue->events.prev, struct event, node);
 		if (last->head.wd == wd && last->head.mask == mask && last->head.cookie == cookie &&
-		    last->name_bytes == name_bytes && (name == NULL || strcmp(last->name, name) == 0))
+		    last->name_bytes == name_bytes && (name == NULL || strcmp(last->head.name, name) == 0))
 			return;
 	}
 	if (queue->event_count >= EVENTS_MAX) {
@@ -72,7 +71,7 @@ static void event_add(struct inotify_queue *queue, int wd, uint32_t mask, uint32
 	event->head.cookie = cookie;
 	event->head.len = name_bytes;
 	if (name_bytes > 0)
-		memcpy(event->name, name, length);
+		memcpy(event->head.name, name, length);
 	list_add_tail(&queue->events, &event->node);
 	queue->event_count++;
 	queue->event_bytes += sizeof(struct inotify_event) + name_bytes;
@@ -164,7 +163,7 @@ static int64_t inotify_read(struct file *file, const struct io_buffer *to, uint6
 		list_remove(&event->node);
 		int r = io_write_to(to, done, &event->head, sizeof(event->head));
 		if (r == 0 && event->name_bytes > 0)
-			r = io_write_to(to, done + sizeof(event->head), event->name, event->name_bytes);
+			r = io_write_to(to, done + sizeof(event->head), event->head.name, event->name_bytes);
 		event_free(queue, event);
 		if (r != 0)
 			return done > 0 ? (int64_t)done : -EFAULT;
