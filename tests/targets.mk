@@ -14,11 +14,11 @@ deps:
 
 # Recursion, so that nothing is built before the packages are there.
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@sh scripts/demo
 
 check: deps
-	@$(MAKE) --no-print-directory check-build
+	@$(MAKE) --no-print-directory -j$$(nproc) check-build
 	@UNIT_TESTS="$(UNIT_TESTS)" FUZZERS="$(FUZZERS)" FUZZ_EACH="$(FUZZ_EACH)" GUEST_PROGRAMS="$(GUEST_PROGRAMS)" \
 		sh tests/check
 
@@ -82,7 +82,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/lampo
 
 # The monitor with the sanitizers, beside the programs that it needs: `$(B)/san/bin/lampo run` uses it.
-$(B)/san/bin/lampo-vmm: $(call san_objects,$(VMM_SRC) $(DEV_SRC) $(BASE_HOST_SRC))
+$(B)/san/bin/lampo-vmm: $(call san_objects,$(VMM_SRC) $(DEV_SRC) $(VMM_IMAGE_SRC) $(BASE_HOST_SRC))
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(SAN_CFLAGS) -o $@ $^
 $(B)/san/bin/%: $(B)/%
