@@ -52,7 +52,7 @@ static const struct rule rules[] = {
      "Perl's standard library", false},
     {"node",
      "{prefix}/share/nodejs/acorn/ {prefix}/share/nodejs/acorn-walk/ {prefix}/share/nodejs/cjs-module-lexer/ "
-     "{prefix}/share/nodejs/undici/",
+     "{prefix}/share/nodejs/undici/ {prefix}/share/nodejs/undici-types/",
      NULL, "a part of Node that distributions keep outside of it", false},
     /* Without what needs a screen or loudspeakers, and with them the libraries of X11. */
     {"java", "{prefix}/bin/java {prefix}/conf/ {prefix}/lib/ {prefix}/release",
