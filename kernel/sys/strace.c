@@ -65,6 +65,7 @@ static void line_print(const struct thread *thread, const char *text)
 /* Prints the beginnings of all calls that are under way, but `own`. */
 static void lines_interrupt(const struct strace_line *own)
 {
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a list's links are never NULL */
 	list_for_each(node, &open_lines)
 	{
 		struct strace_line *line = list_entry(node, struct strace_line, node);
