@@ -38,7 +38,7 @@ struct watch {
 
 struct event {
 	struct list node;
-	uint32_t name_bytes; /* with padding, 0: no name */
+	uint32_t name_bytes;       /* with padding, 0: no name */
 	struct inotify_event head; /* ends with the name */
 };
 
