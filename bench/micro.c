@@ -178,7 +178,8 @@ static double touch_ns(long mib)
 	double start = now_ns();
 	for (size_t i = 0; i < size; i += 4096)
 		p[i] = 1;
-	return (now_ns() - start) / (double)(size / 4096);
+	size_t pages = size / 4096;
+	return (now_ns() - start) / (double)pages;
 }
 
 static double mmap_ns(long n)

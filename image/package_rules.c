@@ -205,7 +205,6 @@ static int apply(struct package *p, const struct rule *rule, const char *host, c
 
 int package_apply_rules(struct package *p, const struct package_object *object)
 {
-	const char *name = strrchr(object->host, '/') + 1;
 	char host[PATH_MAX], reason[PATH_MAX + 128];
 	int code = 0;
 
@@ -213,7 +212,7 @@ int package_apply_rules(struct package *p, const struct package_object *object)
 	if (strcmp(object->host, object->guest) != 0 ||
 	    snprintf(host, sizeof(host), "%s", object->host) >= (int)sizeof(host))
 		return 0;
-	name = strrchr(host, '/') + 1;
+	const char *name = strrchr(host, '/') + 1;
 	for (size_t i = 0; i < countof(rules) && code == 0; i++) {
 		if (build_glob_match(rules[i].name, name, false) <= 0)
 			continue;

@@ -62,8 +62,8 @@ analyze: $(B)/gen/seccomp_programs.h
 	@mkdir -p $(B)/analyze
 	printf '%s\n' $(filter kernel/%,$(ANALYZED)) | $(EACH) sh -c 'clang-tidy --quiet --checks=-clang-analyzer-unix.Malloc,-clang-analyzer-unix.cstring.NullArg \
 		"$$@" -- $(CSTD) -ffreestanding -mgeneral-regs-only -Uunix -Ulinux -Iinclude -I. 2>/dev/null' sh
-	printf '%s\n' $(ANALYZED_HOST) | $(EACH) sh -c 'clang-tidy --quiet "$$@" -- $(CSTD) -D_GNU_SOURCE -Iinclude -I. -I$(B)/gen 2>/dev/null' sh
-	printf '%s\n' $(ANALYZED_HOST) | xargs -P $$(nproc) -I{} sh -c '$(CC) $(CSTD) $(WARN) -O1 -D_GNU_SOURCE -Iinclude -I. -I$(B)/gen \
+	printf '%s\n' $(ANALYZED_HOST) | $(EACH) sh -c 'clang-tidy --quiet "$$@" -- $(CSTD) -DLAMPO_ANALYZE -D_GNU_SOURCE -Iinclude -I. -I$(B)/gen 2>/dev/null' sh
+	printf '%s\n' $(ANALYZED_HOST) | xargs -P $$(nproc) -I{} sh -c '$(CC) $(CSTD) $(WARN) -O1 -DLAMPO_ANALYZE -D_GNU_SOURCE -Iinclude -I. -I$(B)/gen \
 		-fanalyzer $(NOT_KNOWN) -c -o $(B)/analyze/$$(echo {} | tr / _).o {}'
 
 install: all

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int err_set(struct err *err, int code, const char *format, ...)
+int(err_set)(struct err *err, int code, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -24,7 +24,7 @@ int err_set(struct err *err, int code, const char *format, ...)
 	return code;
 }
 
-int err_wrap(struct err *err, const char *format, ...)
+int(err_wrap)(struct err *err, const char *format, ...)
 {
 	char context[sizeof(err->text)];
 	char old[sizeof(err->text)];
@@ -39,7 +39,7 @@ int err_wrap(struct err *err, const char *format, ...)
 	return err->code;
 }
 
-int err_hint(struct err *err, const char *format, ...)
+int(err_hint)(struct err *err, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);

@@ -28,4 +28,22 @@ int err_hint(struct err *err, const char *format, ...) __attribute__((format(pri
  * characters become '?': names of files and what a guest says are in it. */
 void err_print(const struct err *err, const char *program);
 
+#ifdef LAMPO_ANALYZE /* make analyze: no analyzer looks into err.c, so this says what comes back */
+#define err_known(code)                                                                                                \
+	({                                                                                                             \
+		int err_known_ = (code);                                                                               \
+		if (err_known_ >= 0)                                                                                   \
+			__builtin_unreachable();                                                                       \
+		err_known_;                                                                                            \
+	})
+#define err_set(err, code, ...)                                                                                        \
+	({                                                                                                             \
+		int err_code_ = err_known(code);                                                                       \
+		(err_set)((err), err_code_, __VA_ARGS__);                                                              \
+		err_code_;                                                                                             \
+	})
+#define err_wrap(err, ...) ((err_wrap)((err), __VA_ARGS__), err_known((err)->code))
+#define err_hint(err, ...) ((err_hint)((err), __VA_ARGS__), err_known((err)->code))
+#endif
+
 #endif
