@@ -67,6 +67,7 @@ same() {
 	if [ $host_code -ne $guest_code ]; then
 		fail "exit code $guest_code instead of $host_code: $*"
 		head -c 3000 "$work/.guest.err"
+		echo "on the host: $(tail -c 1000 "$work/.host.out" "$work/.host.err")"
 	elif ! cmp -s "$work/.host.out" "$work/.guest.out"; then
 		fail "other output: $*"
 		head -c 3000 "$work/.guest.err"
