@@ -255,12 +255,12 @@ static int copy_file(struct build_copy *copy, const struct tree_inode *from, str
 static int real_directory(struct build_copy *copy, struct tree_node **node)
 {
 	struct text path = {0};
-	struct build_place place;
+	struct build_place place = {0};
 	int code = 0;
 
 	if (S_ISDIR((*node)->inode->mode))
 		return 0;
-	if (!S_ISLNK((*node)->inode->mode))
+	if (!S_ISLNK((*node)->inode->mode) || (*node)->parent == NULL)
 		return -ENOTDIR;
 	/* The path of the link, from the end. */
 	for (const struct tree_node *n = *node; n->parent != NULL && code == 0; n = n->parent) {

@@ -237,7 +237,8 @@ int image_config_command(const struct image_config *config, char *const *argumen
 			 const char *const *entrypoint_override, char ***command, struct err *err)
 {
 	char *const *entry = entrypoint_override != NULL ? (char *const *)entrypoint_override : config->entrypoint;
-	char *const *rest = list_length(arguments) > 0 ? arguments : entrypoint_override != NULL ? NULL : config->cmd;
+	char *const none = NULL;
+	char *const *rest = list_length(arguments) > 0 ? arguments : entrypoint_override != NULL ? &none : config->cmd;
 	size_t entries = list_length(entry), rests = list_length(rest);
 
 	*command = NULL;

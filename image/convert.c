@@ -11,12 +11,12 @@
 
 static int check_platform(const struct image_config *config, struct err *err)
 {
-	const char *os, *architecture;
+	const char *os = "", *architecture = "";
 
 	int code = image_json_string(config->root, "os", &os, "the image's configuration", err);
 	if (code == 0)
 		code = image_json_string(config->root, "architecture", &architecture, "the image's configuration", err);
-	if (code < 0)
+	if (code != 0)
 		return code;
 	if ((os[0] != '\0' && strcmp(os, "linux") != 0) ||
 	    (architecture[0] != '\0' && strcmp(architecture, "amd64") != 0))
@@ -34,7 +34,7 @@ static int get_diff_ids(const struct image_config *config, size_t count, json_t 
 	int code = image_json_object(config->root, "rootfs", &rootfs, "the image's configuration", err);
 	if (code == 0)
 		code = image_json_list(rootfs, "diff_ids", list, "the image's configuration", err);
-	if (code < 0)
+	if (code != 0)
 		return code;
 	if (json_array_size(*list) != count)
 		return err_set(err, -EINVAL, "the image has %zu layers, but its configuration knows of %zu!", count,
@@ -77,7 +77,7 @@ static int convert(const struct image_config *config, const struct layer_source 
 		code = get_diff_ids(config, count, &diff_ids, err);
 	if (code == 0)
 		code = image_writer_open(&writer, fd, &limits, err);
-	if (code < 0)
+	if (code != 0)
 		return code;
 	struct tree *tree = tree_new();
 	char *text = image_config_dump(config);

@@ -144,7 +144,7 @@ int credentials_ask_helper(struct credentials *credentials, const char *name, co
 {
 	char program[96], question[300];
 	int to[2], from[2];
-	pid_t pid;
+	pid_t pid = -1;
 
 	memset(credentials, 0, sizeof(*credentials));
 	snprintf(program, sizeof(program), "docker-credential-%s", name);

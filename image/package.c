@@ -85,7 +85,7 @@ int package_note(struct package *p, const char *format, ...)
 
 static void read_cache(struct package *p)
 {
-	struct stat st;
+	struct stat st = {0};
 	FD_AUTO int fd = package_open(p, "/etc/ld.so.cache", &st);
 
 	if (fd < 0 || st.st_size <= 0 || st.st_size > LD_CACHE_BYTES_MAX)
@@ -426,9 +426,10 @@ int package_add_made(struct package *p, const char *path, const char *data, size
 
 	if (code == 0 && place.node != NULL)
 		return 0;
+	struct tree_node *node;
 	if (code == 0)
-		code = tree_add(p->tree, place.dir, place.name, strlen(place.name), S_IFREG | 0644, &place.node);
+		code = tree_add(p->tree, place.dir, place.name, strlen(place.name), S_IFREG | 0644, &node);
 	if (code == 0)
-		code = build_contents_add_memory(&p->contents, place.node->inode, data, bytes);
+		code = build_contents_add_memory(&p->contents, node->inode, data, bytes);
 	return code < 0 ? err_set(p->err, code, "cannot make '%s'", path) : report(p, path, reason, 'm', bytes);
 }

@@ -193,7 +193,7 @@ static int fetch(struct pull *pull, const struct manifest_descriptor *layer, str
 	int code = pull_blobs_get(&blobs, pull->store, pull->registry, &layer, 1, pull->progress, err);
 	if (code == 0)
 		code = store_draft_open(pull->store, &draft, err);
-	if (code < 0) {
+	if (code != 0) {
 		pull_blobs_close(&blobs, false);
 		return code;
 	}

@@ -117,7 +117,7 @@ static int put_oci(struct push *push, struct image_file *image, int draft_fd, st
 	int code = export_layer(image, draft_fd, true, &layer, push->progress, err);
 	if (code == 0)
 		code = export_config(image, &layer, &config, err);
-	if (code < 0)
+	if (code != 0)
 		return code;
 	image_digest_format(&layer.digest, layer_digest);
 	sha256(config, strlen(config), digest.bytes);
