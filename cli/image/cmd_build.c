@@ -96,13 +96,12 @@ static int request_read(struct request *r, const struct arguments *arguments, st
 	const char *epoch = getenv("SOURCE_DATE_EPOCH");
 	uint64_t seconds;
 
-	*r = (struct request){.epoch = -1,
-			      .tags = values_of(arguments, "tag"),
-			      .add = values_of(arguments, "add"),
-			      .with = values_of(arguments, "with"),
-			      .env = values_of(arguments, "env"),
-			      .json = arguments_have(arguments, "json"),
-			      .dry_run = arguments_have(arguments, "dry-run")};
+	*r = (struct request){
+	    .epoch = -1, .json = arguments_have(arguments, "json"), .dry_run = arguments_have(arguments, "dry-run")};
+	r->tags = values_of(arguments, "tag");
+	r->add = values_of(arguments, "add");
+	r->with = values_of(arguments, "with");
+	r->env = values_of(arguments, "env");
 	if (r->tags == NULL || r->add == NULL || r->with == NULL || r->env == NULL)
 		return err_set(err, -ENOMEM, "cannot read the command line");
 	r->program = (struct build_program_options){.program = arguments_value(arguments, "program"),
