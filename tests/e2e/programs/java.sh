@@ -65,11 +65,6 @@ public class Task {
 }
 END
 compiled Task.class Task.java -- javac Task.java || skip "javac cannot compile: $(head -1 .compiler)"
-# QEMU's emulation of several processors at a time can go on with old code after another processor has changed it, as
-# Java's compilers do: Java itself crashes there, with Lampo and without, unless all threads share a processor.
-if grep -q 'QEMU TCG' /proc/cpuinfo; then
-	taskset -cp 0 $$ >/dev/null
-fi
 same --memory 1G -- java -Xmx128m -Xshare:auto -XX:+UseSerialGC Task one two
 same --memory 1G --cpus 2 -- java -Xmx128m -XX:+UseG1GC -XX:ParallelGCThreads=2 Task
 finish
