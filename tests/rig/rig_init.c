@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kvm.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
@@ -121,20 +120,6 @@ static void modules_load(void)
 			close(fd);
 	}
 	fclose(f);
-}
-
-/*
- * A VM with a vCPU that lives as long as the machine. KVM patches the running kernel's code when the first VM comes and
- * when the last one goes; QEMU's emulated processors now and then go on with the old instructions for ever. With this
- * VM there is nothing to patch any more, and creating others is faster.
- */
-static void kvm_hold(void)
-{
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	int vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
-
-	if (vm < 0 || ioctl(vm, KVM_CREATE_VCPU, 0) < 0)
-		say("cannot create a VM: %s", strerror(errno));
 }
 
 static void port_open(void)
@@ -361,7 +346,6 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	mount_or_die("devtmpfs", "/dev", "devtmpfs", 0, NULL);
 	modules_load();
-	kvm_hold();
 	port_open();
 	frame_write('b', "", 0);
 	command_receive();
